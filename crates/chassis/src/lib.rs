@@ -1,0 +1,15 @@
+//! How a CareForAll process runs: environment, clock, lifecycle, telemetry, database, Kafka, cache and HTTP.
+//!
+//! Nothing in here knows what a pledge is; a chat server could be built on it. What CareForAll promises lives
+//! in the `common` crate.
+
+pub mod cache;
+pub mod clock;
+pub mod db;
+pub mod env;
+pub mod failpoint;
+pub mod http;
+pub mod kafka;
+pub mod lifecycle;
+pub mod process;
+pub mod telemetry;

@@ -1,0 +1,110 @@
+//! Start, stop and failure of a process: who is running, who has been asked to stop, and with what exit code.
+
+use std::{
+    future::Future,
+    panic::AssertUnwindSafe,
+    process::ExitCode,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use futures::FutureExt;
+use tokio::task::JoinHandle;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+/// How long tasks may take to end after they were asked to.
+const GRACE: Duration = Duration::from_secs(20);
+
+/// A handle to the running process; clones are the same process.
+#[derive(Clone, Default)]
+pub struct Lifecycle {
+    stop: CancellationToken,
+    tasks: TaskTracker,
+    failed: Arc<AtomicBool>,
+}
+
+impl Lifecycle {
+    /// A process that has just begun.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Runs a task that the process cannot do without: should it fail, panic or end before the process was
+    /// asked to stop, the whole process stops and exits with a failure.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is where tasks are counted, so that a shutdown can wait for them"
+    )]
+    pub fn spawn<F>(&self, name: &'static str, task: F)
+    where
+        F: Future<Output = anyhow::Result<()>> + Send + 'static,
+    {
+        let life = self.clone();
+        tokio::spawn(self.tasks.track_future(async move {
+            let outcome = AssertUnwindSafe(task).catch_unwind().await;
+            match outcome {
+                Ok(Ok(())) if life.is_stopping() => return,
+                Ok(Ok(())) => tracing::error!(
+                    task = name,
+                    "task ended before the process was asked to stop"
+                ),
+                Ok(Err(error)) => {
+                    tracing::error!(task = name, error = format!("{error:#}"), "task failed")
+                }
+                Err(_) => tracing::error!(task = name, "task panicked"),
+            }
+            life.failed.store(true, Ordering::SeqCst);
+            life.stop();
+        }));
+    }
+
+    /// Runs work that must finish even when the one who asked for it has gone; a shutdown waits for it.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is where tasks are counted, so that a shutdown can wait for them"
+    )]
+    pub fn track<F>(&self, work: F) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        tokio::spawn(self.tasks.track_future(work))
+    }
+
+    /// Asks every task to end.
+    pub fn stop(&self) {
+        self.stop.cancel();
+    }
+
+    /// Whether the process was asked to stop.
+    pub fn is_stopping(&self) -> bool {
+        self.stop.is_cancelled()
+    }
+
+    /// Waits until the process is asked to stop.
+    pub async fn stopping(&self) {
+        self.stop.cancelled().await;
+    }
+
+    /// Waits for the end of every task, at most 20 seconds after the call, and gives the exit code.
+    pub async fn finish(&self) -> ExitCode {
+        self.tasks.close();
+        if tokio::time::timeout(GRACE, self.tasks.wait())
+            .await
+            .is_err()
+        {
+            tracing::warn!(
+                tasks = self.tasks.len(),
+                "tasks were still running at the end of the grace period"
+            );
+        }
+        if self.failed.load(Ordering::SeqCst) {
+            ExitCode::FAILURE
+        } else {
+            ExitCode::SUCCESS
+        }
+    }
+}

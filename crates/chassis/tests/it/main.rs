@@ -1,0 +1,5 @@
+//! The chassis against real servers.
+
+mod cache;
+mod kafka;
+mod telemetry;

@@ -1,0 +1,138 @@
+//! Capability tokens that need no storage: the ticket to pay for a pledge, and a guest's key to it.
+//!
+//! Both are HMAC-SHA-256 (RFC 2104) under one secret with separate labels, so that neither can pass for the other.
+//! They carry ids and amounts, never an e-mail address or a name.
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use chrono::{DateTime, Utc};
+use hmac::{Hmac, KeyInit, Mac};
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+use sha2::Sha256;
+use std::sync::Arc;
+
+use crate::{
+    events::Capture,
+    ids::{CampaignId, ContactId, PledgeId, UserId},
+    money::Money,
+};
+
+type HmacSha256 = Hmac<Sha256>;
+
+/// Everything that payment needs to know in order to open the payment of a pledge before the event has come.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ticket {
+    /// The pledge to pay for.
+    pub pledge_id: PledgeId,
+    /// The campaign that it is for.
+    pub campaign_id: CampaignId,
+    /// Whom to thank.
+    pub contact_id: ContactId,
+    /// The donor's account, unless a guest gives.
+    pub donor_id: Option<UserId>,
+    /// Who gives, as a pseudonym (see [`donor_ref`]).
+    pub donor_ref: String,
+    /// The gift.
+    pub amount: Money,
+    /// When the provider is to take the money.
+    pub capture: Capture,
+    /// When the pledge expires.
+    pub pledge_expires_at: DateTime<Utc>,
+    /// When the ticket expires.
+    pub expires_at: DateTime<Utc>,
+}
+
+/// Why a ticket was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TicketError {
+    /// It is not ours, or was changed.
+    #[error("the ticket is not valid")]
+    Invalid,
+    /// It was ours, and its time is over.
+    #[error("the ticket has expired")]
+    Expired,
+}
+
+/// Makes and checks tickets and guest tokens; pledge and payment share its secret.
+#[derive(Clone)]
+pub struct Signer {
+    tickets: Arc<HmacSha256>,
+    guests: Arc<HmacSha256>,
+}
+
+impl Signer {
+    /// Takes the shared secret.
+    pub fn new(secret: &SecretString) -> Self {
+        let keyed = |label: &str| {
+            // A key of its own for each purpose, derived from the one secret.
+            let mut derive = mac(secret.expose_secret().as_bytes());
+            derive.update(label.as_bytes());
+            Arc::new(mac(&derive.finalize().into_bytes()))
+        };
+        Self {
+            tickets: keyed("careforall ticket v1"),
+            guests: keyed("careforall guest token v1"),
+        }
+    }
+
+    /// Signs a ticket: base64url JSON, a dot, base64url HMAC.
+    pub fn ticket(&self, ticket: &Ticket) -> String {
+        let payload = URL_SAFE_NO_PAD.encode(serde_json::to_vec(ticket).unwrap_or_default());
+        let tag = tag(&self.tickets, payload.as_bytes());
+        format!("{payload}.{}", URL_SAFE_NO_PAD.encode(tag))
+    }
+
+    /// Opens a ticket.
+    ///
+    /// # Errors
+    /// [`TicketError`], for a ticket that is not ours or has expired.
+    pub fn open(&self, ticket: &str, now: DateTime<Utc>) -> Result<Ticket, TicketError> {
+        let (payload, sent) = ticket.split_once('.').ok_or(TicketError::Invalid)?;
+        verify(&self.tickets, payload.as_bytes(), sent).ok_or(TicketError::Invalid)?;
+        let bytes = URL_SAFE_NO_PAD
+            .decode(payload)
+            .map_err(|_| TicketError::Invalid)?;
+        let ticket: Ticket = serde_json::from_slice(&bytes).map_err(|_| TicketError::Invalid)?;
+        if ticket.expires_at <= now {
+            Err(TicketError::Expired)
+        } else {
+            Ok(ticket)
+        }
+    }
+
+    /// The guest token of a pledge; the same each time, so that a replayed reply carries it again.
+    pub fn guest_token(&self, pledge: PledgeId) -> String {
+        URL_SAFE_NO_PAD.encode(tag(&self.guests, pledge.get().as_bytes()))
+    }
+
+    /// Whether `token` is the guest token of `pledge`, in constant time.
+    pub fn is_guest_of(&self, token: &str, pledge: PledgeId) -> bool {
+        verify(&self.guests, pledge.get().as_bytes(), token).is_some()
+    }
+}
+
+/// A donor's pseudonym: HMAC-SHA-256 of the trimmed, lower-cased e-mail address, in hex. Equal addresses have equal
+/// pseudonyms, and without the secret nobody gets from one to the other.
+pub fn donor_ref(secret: &SecretString, email: &str) -> String {
+    let mut keyed = mac(secret.expose_secret().as_bytes());
+    keyed.update(email.trim().to_lowercase().as_bytes());
+    hex::encode(keyed.finalize().into_bytes())
+}
+
+fn mac(key: &[u8]) -> HmacSha256 {
+    HmacSha256::new_from_slice(key)
+        .unwrap_or_else(|_| unreachable!("HMAC takes keys of any length"))
+}
+
+fn tag(keyed: &HmacSha256, message: &[u8]) -> [u8; 32] {
+    let mut keyed = keyed.clone();
+    keyed.update(message);
+    keyed.finalize().into_bytes().into()
+}
+
+fn verify(keyed: &HmacSha256, message: &[u8], sent: &str) -> Option<()> {
+    let sent = URL_SAFE_NO_PAD.decode(sent).ok()?;
+    let mut keyed = keyed.clone();
+    keyed.update(message);
+    keyed.verify_slice(&sent).ok()
+}

@@ -1,0 +1,108 @@
+//! What the payment service tells about payments.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::{Event, topics};
+use crate::ids::{CampaignId, ContactId, PaymentId, PledgeId, UserId};
+use crate::money::Money;
+use crate::named::named;
+use crate::payment::State;
+
+named! {
+    /// What happened to a payment.
+    pub enum PaymentKind {
+        /// It was set up.
+        Created = "payment.created",
+        /// The money is held.
+        Authorized = "payment.authorized",
+        /// The money is taken.
+        Captured = "payment.captured",
+        /// The money is available.
+        Completed = "payment.completed",
+        /// The provider can never charge it.
+        Failed = "payment.failed",
+        /// Time ran out.
+        Expired = "payment.expired",
+        /// It was called off.
+        Cancelled = "payment.cancelled",
+        /// All captured money went back.
+        Refunded = "payment.refunded",
+        /// Money was taken on an ended payment.
+        LateCaptured = "payment.late_captured",
+        /// One try was declined; it can still be paid.
+        AttemptFailed = "payment.attempt_failed",
+    }
+}
+
+/// Why the last try did not work.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// The provider's stable code, such as `card_declined`.
+    pub code: String,
+    /// Its text for the donor.
+    pub message: Option<String>,
+}
+
+/// A payment as it stands, and the move that brought it there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaymentEvent {
+    /// What happened last.
+    pub kind: PaymentKind,
+    /// Which payment.
+    pub payment_id: PaymentId,
+    /// Of which pledge.
+    pub pledge_id: PledgeId,
+    /// For which campaign.
+    pub campaign_id: CampaignId,
+    /// The donor's account, when logged in.
+    pub donor_id: Option<UserId>,
+    /// HMAC of the donor's normalised address, in hex.
+    pub donor_ref: String,
+    /// Where to write to the donor.
+    pub contact_id: ContactId,
+    /// Which try of the pledge, from 1.
+    pub attempt: i32,
+    /// Where it stands.
+    pub state: State,
+    /// Where it stood before this move, absent at creation.
+    pub previous: Option<State>,
+    /// The states passed on the way, lowest first.
+    pub implied: Vec<State>,
+    /// The gift; the four amounts below are in its currency.
+    pub amount: Money,
+    /// Held or taken so far, in minor units.
+    pub authorized: i64,
+    /// Taken so far, in minor units.
+    pub captured: i64,
+    /// Given back so far, in minor units.
+    pub refunded: i64,
+    /// Lost in disputes so far, in minor units.
+    pub disputed: i64,
+    /// Who takes the money, such as `stripe`.
+    pub provider: String,
+    /// The provider's id of it, once there is one.
+    pub provider_ref: Option<String>,
+    /// Why the last try did not work, if so.
+    pub failure: Option<Failure>,
+    /// Version of this snapshot.
+    pub version: i64,
+    /// When it came to stand so.
+    pub occurred_at: DateTime<Utc>,
+}
+
+impl Event for PaymentEvent {
+    const TOPIC: &'static str = topics::PAYMENT.name;
+
+    fn key(&self) -> String {
+        self.pledge_id.to_string()
+    }
+
+    fn kind(&self) -> &str {
+        self.kind.as_str()
+    }
+
+    fn version(&self) -> i64 {
+        self.version
+    }
+}

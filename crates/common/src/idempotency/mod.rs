@@ -1,0 +1,190 @@
+//! One effect per Idempotency-Key (draft-ietf-httpapi-idempotency-key-header; rules R1 to R6).
+//!
+//! A key belongs to a caller, a method and a route. [`required`] wraps a route: it refuses a request without a
+//! usable key and gives the handler a [`Claim`]. The handler stores its [`Reply`] under the claim in the statement
+//! or transaction of its effect ([`join`], or its own statement), so that effect and reply commit together or not at
+//! all. Whoever comes second gets the first's bytes. PostgreSQL decides; Redis only remembers.
+//!
+//! Only 2xx replies are stored. A refusal is answered after the key was looked up ([`Idempotency::refuse`]), so that
+//! a retry of a gift that was accepted is told so even when the campaign has ended in between.
+
+mod claim;
+mod reply;
+mod store;
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    body::{Body, to_bytes},
+    extract::{MatchedPath, Request, State},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use chassis::{cache::Cache, db::Db, http::Problem, lifecycle::Lifecycle};
+use http::StatusCode;
+use tokio::sync::mpsc;
+
+pub use claim::Claim;
+pub use reply::Reply;
+pub use store::{Joined, Stored, insert_columns, join, stored};
+
+use crate::auth::{Verifier, caller_of};
+
+/// The largest body that is read for its fingerprint, in bytes.
+const BODY_LIMIT: usize = 64 * 1024;
+/// How long Redis remembers a finished reply; PostgreSQL keeps it longer.
+const REMEMBERED: Duration = Duration::from_secs(24 * 3600);
+/// How many finished replies may wait for Redis before the next are not remembered there.
+const BACKLOG: usize = 1024;
+
+/// What can go wrong with a key.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The same key came with another body.
+    #[error("this key was used with another request body")]
+    KeyReused,
+    /// A twin in another process has not committed yet.
+    #[error("a request with this key is still running")]
+    InProgress,
+    /// The database failed.
+    #[error("the database failed")]
+    Database(#[from] sqlx::Error),
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::KeyReused => Self::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "idempotency_key_reused",
+                error.to_string(),
+            ),
+            Error::InProgress => Self::new(
+                StatusCode::CONFLICT,
+                "idempotency_in_progress",
+                error.to_string(),
+            )
+            .retry_after(1),
+            Error::Database(error) => Self::database(&error),
+        }
+    }
+}
+
+/// The store of finished replies.
+#[derive(Clone)]
+pub struct Idempotency {
+    db: Db,
+    cache: Cache,
+    verifier: Verifier,
+    finished: mpsc::Sender<(Claim, Reply)>,
+}
+
+impl Idempotency {
+    /// Opens the store over the service's own schema.
+    pub fn new(db: &Db, cache: &Cache, verifier: &Verifier, life: &Lifecycle) -> Self {
+        let (finished, mut waiting) = mpsc::channel::<(Claim, Reply)>(BACKLOG);
+        let (redis, stopping) = (cache.clone(), life.clone());
+        life.spawn("idempotency-cache", async move {
+            loop {
+                let (claim, reply) = tokio::select! {
+                    next = waiting.recv() => match next {
+                        Some(next) => next,
+                        None => break,
+                    },
+                    () = stopping.stopping() => break,
+                };
+                redis
+                    .put(&claim.cache_key(), &reply.encode(&claim), REMEMBERED)
+                    .await;
+            }
+            stopping.stopping().await;
+            Ok(())
+        });
+        Self {
+            db: db.clone(),
+            cache: cache.clone(),
+            verifier: verifier.clone(),
+            finished,
+        }
+    }
+
+    /// The finished reply of this claim, if there is one: from Redis, else from PostgreSQL.
+    ///
+    /// # Errors
+    /// [`Error::KeyReused`] when the key belongs to another body, [`Error::Database`].
+    pub async fn lookup(&self, claim: &Claim) -> Result<Option<Reply>, Error> {
+        if let Some(found) = self
+            .cache
+            .get(&claim.cache_key())
+            .await
+            .and_then(|bytes| Stored::decode(&bytes))
+        {
+            return found.reply_for(claim).map(Some);
+        }
+        let mut connection = self.db.pool().acquire().await?;
+        let mut found = stored(&mut connection, &[claim.scope()]).await?;
+        found
+            .remove(&claim.scope())
+            .map(|found| found.reply_for(claim))
+            .transpose()
+    }
+
+    /// Answers a refusal, unless the key has a finished reply: then that one.
+    ///
+    /// # Errors
+    /// The refusal itself, or what the look-up of the key says.
+    pub async fn refuse<E: From<Error>>(&self, claim: &Claim, refusal: E) -> Result<Reply, E> {
+        match self.lookup(claim).await? {
+            Some(reply) => Ok(reply.replayed()),
+            None => Err(refusal),
+        }
+    }
+
+    /// Lets Redis remember a reply that has been committed. Never waits, and may forget.
+    pub fn remember(&self, claim: &Claim, reply: &Reply) {
+        let _ = self.finished.try_send((claim.clone(), reply.clone()));
+    }
+}
+
+/// Wraps a route that takes an Idempotency-Key: `.layer(middleware::from_fn_with_state(idempotency, required))`.
+///
+/// Reads the body once, at most 64 KiB of it, and hands it on.
+pub async fn required(State(store): State<Idempotency>, request: Request, next: Next) -> Response {
+    let (claim, request) = match claim_of(&store, request).await {
+        Ok(claimed) => claimed,
+        Err(problem) => return problem.into_response(),
+    };
+    let response = next.run(request).await;
+    // A finished reply travels beside its rendering, so that no handler has to remember to remember it.
+    if let Some(reply) = response.extensions().get::<Arc<Reply>>() {
+        store.remember(&claim, reply);
+    }
+    response
+}
+
+async fn claim_of(store: &Idempotency, request: Request) -> Result<(Claim, Request), Problem> {
+    let (mut parts, body) = request.into_parts();
+    let caller = caller_of(&parts.headers, &store.verifier)?;
+    let key = claim::key_of(&parts.headers, &caller)?;
+    let bytes = to_bytes(body, BODY_LIMIT).await.map_err(|_| {
+        Problem::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "body_too_large",
+            "the body is larger than this route accepts",
+        )
+    })?;
+    let matched = parts.extensions.get::<MatchedPath>().cloned();
+    let route = matched
+        .as_ref()
+        .map_or(parts.uri.path(), MatchedPath::as_str);
+    // A route with parameters is another route for each of their values, or one key would span two resources.
+    let target = if route.contains('{') {
+        parts.uri.path()
+    } else {
+        route
+    };
+    let claim = Claim::new(&caller, &parts.method, target, &key, &bytes)?;
+    parts.extensions.insert(claim.clone());
+    parts.extensions.insert(caller);
+    Ok((claim, Request::from_parts(parts, Body::from(bytes))))
+}

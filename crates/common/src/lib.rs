@@ -1,0 +1,19 @@
+//! What CareForAll promises, whichever service keeps the promise.
+//!
+//! `ids`, `money`, `payment` and `events` are pure: no I/O crate appears in them.
+
+pub mod auth;
+pub mod events;
+pub mod group_commit;
+pub mod idempotency;
+pub mod ids;
+pub mod inbox;
+pub mod money;
+mod named;
+mod topic;
+pub mod openapi;
+pub mod outbox;
+pub mod paging;
+pub mod payment;
+
+pub use named::UnknownName;

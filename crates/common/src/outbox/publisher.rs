@@ -1,0 +1,194 @@
+//! The relay: one leader per schema reads the outbox in order, publishes, and deletes what the broker acknowledged.
+
+use std::{sync::LazyLock, time::Duration};
+
+use anyhow::Context;
+use chassis::{
+    db::Db,
+    kafka::{Kafka, Producer, Record},
+    lifecycle::Lifecycle,
+    telemetry::metrics,
+};
+use sqlx::{Connection, PgConnection};
+use uuid::Uuid;
+
+/// The most rows that one round reads.
+const BATCH: i64 = 1000;
+/// How long the relay sleeps when nothing wakes it.
+const POLL: Duration = Duration::from_millis(100);
+/// How long a relay that is not the leader, or has lost its broker or database, waits before it tries again.
+const PAUSE: Duration = Duration::from_millis(500);
+/// Key of the advisory lock, together with the schema: "outbox".
+const LOCK: i32 = 0x6f62;
+
+static PUBLISHED: LazyLock<prometheus::IntCounterVec> = LazyLock::new(|| {
+    metrics::counter(
+        "outbox_published_total",
+        "Events that the broker acknowledged.",
+        &[],
+    )
+});
+static PENDING: LazyLock<prometheus::GaugeVec> = LazyLock::new(|| {
+    metrics::gauge(
+        "outbox_pending",
+        "Events that the last round read and did not get rid of, capped at a batch.",
+        &[],
+    )
+});
+static LAG: LazyLock<prometheus::GaugeVec> = LazyLock::new(|| {
+    metrics::gauge(
+        "outbox_lag_seconds",
+        "Age of the oldest event that waited at the last round.",
+        &[],
+    )
+});
+
+#[derive(sqlx::FromRow)]
+struct Waiting {
+    id: i64,
+    event_id: Uuid,
+    topic: String,
+    key: String,
+    kind: String,
+    payload: Vec<u8>,
+    traceparent: Option<String>,
+    created_at: chrono::DateTime<chrono::Utc>,
+    age: f64,
+}
+
+/// What one round did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Published {
+    /// Rows that were read.
+    pub read: usize,
+    /// Rows that the broker acknowledged and that are deleted now.
+    pub sent: usize,
+}
+
+/// Starts the relay of this process. Of several processes over one schema only the holder of the advisory lock
+/// publishes; the others stand by. Broker or database may be away for ever: the rows wait.
+pub fn spawn_publisher(source: &'static str, db: &Db, kafka: &Kafka, life: &Lifecycle) {
+    let (db, kafka, running) = (db.clone(), kafka.clone(), life.clone());
+    life.spawn("outbox", async move {
+        let producer = kafka.producer()?;
+        while !running.is_stopping() {
+            if let Err(error) = lead(source, &db, &producer, &running).await {
+                tracing::warn!(error = format!("{error:#}"), "the outbox relay pauses");
+            }
+            tokio::select! {
+                () = tokio::time::sleep(PAUSE) => {}
+                () = running.stopping() => {}
+            }
+        }
+        Ok(())
+    });
+}
+
+/// Publishes as the leader until the process stops or something breaks; returns at once when another one leads.
+async fn lead(source: &str, db: &Db, producer: &Producer, life: &Lifecycle) -> anyhow::Result<()> {
+    // The lock belongs to this connection. Rounds run on it too, so whoever lost the lock cannot publish on.
+    let mut connection = db.dedicated().await.context("connecting")?;
+    let leads: bool =
+        sqlx::query_scalar("select pg_try_advisory_lock($1, hashtext(current_schema()))")
+            .bind(LOCK)
+            .fetch_one(&mut connection)
+            .await?;
+    if !leads {
+        return Ok(());
+    }
+    while !life.is_stopping() {
+        let round = publish_batch(&mut connection, producer, source).await?;
+        anyhow::ensure!(
+            round.sent == round.read,
+            "the broker did not take every event"
+        );
+        if round.read < usize::try_from(BATCH)? {
+            tokio::select! {
+                () = db.committed() => {}
+                () = tokio::time::sleep(POLL) => {}
+                () = life.stopping() => {}
+            }
+        }
+    }
+    connection.close().await?;
+    Ok(())
+}
+
+/// One round: reads the oldest rows, publishes them, and deletes those before the first that failed, so that an
+/// event never overtakes an earlier one of its key.
+///
+/// # Errors
+/// Whatever the database says. Rows that were published and not deleted are published again, with the same event id.
+pub async fn publish_batch(
+    connection: &mut PgConnection,
+    producer: &Producer,
+    source: &str,
+) -> Result<Published, sqlx::Error> {
+    let rows: Vec<Waiting> = sqlx::query_as(
+        "select id, event_id, topic, key, kind, payload, traceparent, created_at,
+                extract(epoch from clock_timestamp() - created_at)::float8 as age
+         from outbox order by id limit $1",
+    )
+    .bind(BATCH)
+    .fetch_all(&mut *connection)
+    .await?;
+    LAG.with_label_values::<&str>(&[])
+        .set(rows.first().map_or(0.0, |oldest| oldest.age));
+    pending(rows.len());
+    if rows.is_empty() {
+        return Ok(Published { read: 0, sent: 0 });
+    }
+    let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
+    let records = rows.into_iter().map(|row| record(row, source)).collect();
+    let results = producer.send_all(records).await;
+    let sent = results.iter().take_while(|result| result.is_ok()).count();
+    if let Some(Err(error)) = results.get(sent) {
+        tracing::warn!(%error, "an event could not be published");
+    }
+    chassis::failpoint!("outbox.after_publish");
+    sqlx::query("delete from outbox where id = any($1)")
+        .bind(&ids[..sent])
+        .execute(connection)
+        .await?;
+    PUBLISHED.with_label_values::<&str>(&[]).inc_by(sent as u64);
+    pending(ids.len() - sent);
+    Ok(Published {
+        read: ids.len(),
+        sent,
+    })
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a round reads at most a thousand rows"
+)]
+fn pending(rows: usize) {
+    PENDING.with_label_values::<&str>(&[]).set(rows as f64);
+}
+
+/// CloudEvents 1.0 in Kafka's binary mode: attributes as headers, the snapshot as the value.
+fn record(row: Waiting, source: &str) -> Record {
+    let mut headers = vec![
+        ("ce_specversion".to_owned(), "1.0".to_owned()),
+        ("ce_id".to_owned(), row.event_id.to_string()),
+        ("ce_type".to_owned(), row.kind),
+        ("ce_source".to_owned(), format!("/careforall/{source}")),
+        ("ce_subject".to_owned(), row.key.clone()),
+        (
+            "ce_time".to_owned(),
+            row.created_at
+                .to_rfc3339_opts(chrono::SecondsFormat::Micros, true),
+        ),
+        ("content-type".to_owned(), "application/json".to_owned()),
+    ];
+    headers.extend(
+        row.traceparent
+            .map(|traceparent| ("traceparent".to_owned(), traceparent)),
+    );
+    Record {
+        topic: row.topic,
+        key: row.key,
+        payload: row.payload,
+        headers,
+    }
+}

@@ -1,0 +1,83 @@
+//! Lists in pages: `?limit=&cursor=` in, `{"data":[..],"next_cursor":..}` out.
+//!
+//! The cursor is the place of the last item in the list's order, not a count: items that come or go between two
+//! pages neither repeat nor hide others.
+
+use std::str::FromStr;
+
+use chassis::http::Problem;
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+/// The query of a list.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Paging {
+    /// How many items to give at most; 20 by default.
+    #[param(minimum = 1, maximum = 100)]
+    limit: Option<i64>,
+    /// The `next_cursor` of the page before; none for the first page.
+    cursor: Option<String>,
+}
+
+/// One page of a list.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Page<T> {
+    /// The items.
+    pub data: Vec<T>,
+    /// Gives the next page, if there is one.
+    #[schema(required)]
+    pub next_cursor: Option<String>,
+}
+
+impl Paging {
+    /// How many rows to ask the database for: one more than the page holds, which tells whether another page follows.
+    ///
+    /// # Errors
+    /// 400 `invalid_limit`.
+    pub fn rows(&self) -> Result<i64, Problem> {
+        match self.limit.unwrap_or(20) {
+            limit @ 1..=100 => Ok(limit + 1),
+            _ => Err(Problem::new(
+                StatusCode::BAD_REQUEST,
+                "invalid_limit",
+                "limit must be between 1 and 100",
+            )),
+        }
+    }
+
+    /// Where the page before ended.
+    ///
+    /// # Errors
+    /// 400 `invalid_cursor`.
+    pub fn after<T: FromStr>(&self) -> Result<Option<T>, Problem> {
+        let place = self.cursor.as_deref().map(str::parse).transpose();
+        place.map_err(|_| {
+            Problem::new(
+                StatusCode::BAD_REQUEST,
+                "invalid_cursor",
+                "cursor is not one that this list gave",
+            )
+        })
+    }
+}
+
+impl<T> Page<T> {
+    /// Makes the page out of what was found when asked for `rows`; `place` names an item's place in the list's order.
+    pub fn of<R>(
+        mut found: Vec<R>,
+        rows: i64,
+        place: impl Fn(&R) -> String,
+        item: impl Fn(R) -> T,
+    ) -> Self {
+        let size = usize::try_from(rows - 1).unwrap_or(0);
+        let more = found.len() > size;
+        found.truncate(size);
+        let next_cursor = found.last().filter(|_| more).map(place);
+        Self {
+            data: found.into_iter().map(item).collect(),
+            next_cursor,
+        }
+    }
+}

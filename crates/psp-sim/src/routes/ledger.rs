@@ -1,0 +1,110 @@
+use std::collections::BTreeMap;
+
+use axum::extract::State;
+use serde::Serialize;
+
+use crate::{
+    App,
+    model::{Fact, Kind, Status},
+    reply::Reply,
+};
+
+#[derive(Serialize)]
+struct Ledger<'a> {
+    charges: Vec<Entry<'a>>,
+    totals: BTreeMap<&'a str, Totals>,
+    entries: Vec<Step<'a>>,
+}
+
+/// A charge that took or holds money.
+#[derive(Serialize)]
+struct Entry<'a> {
+    payment_intent: &'a str,
+    charge: &'a str,
+    /// What the card's issuer agreed to.
+    amount: i64,
+    captured: i64,
+    currency: &'a str,
+    metadata: &'a BTreeMap<String, String>,
+    status: Status,
+    /// In Unix seconds.
+    at: i64,
+}
+
+/// Sums in minor units.
+#[derive(Default, Serialize)]
+struct Totals {
+    charges: u64,
+    authorized: i64,
+    captured: i64,
+    refunded: i64,
+}
+
+#[derive(Serialize)]
+struct Step<'a> {
+    kind: Kind,
+    /// In Unix milliseconds.
+    at: i64,
+    payment_intent: &'a str,
+    charge: Option<&'a str>,
+    amount: i64,
+    currency: &'a str,
+}
+
+/// `GET /_sim/ledger`: what was really charged, in the provider's own words.
+pub(crate) async fn ledger(State(app): State<App>) -> Reply {
+    let tables = app.desk.store.read();
+    let charges: Vec<_> = tables
+        .charges
+        .all()
+        .iter()
+        .filter_map(|fact| entry(fact))
+        .collect();
+    let mut totals: BTreeMap<_, Totals> = BTreeMap::new();
+    for charge in &charges {
+        let total = totals.entry(charge.currency).or_default();
+        total.charges += 1;
+        total.authorized += charge.amount;
+        total.captured += charge.captured;
+    }
+    let entries = tables.facts.iter().map(|fact| step(fact)).collect();
+    Reply::ok(&Ledger {
+        charges,
+        totals,
+        entries,
+    })
+}
+
+fn entry(fact: &Fact) -> Option<Entry<'_>> {
+    let charge = fact
+        .charge
+        .as_ref()
+        .filter(|charge| charge.decline.is_none())?;
+    let terms = &*fact.intent.terms;
+    Some(Entry {
+        payment_intent: &terms.id,
+        charge: &charge.id,
+        amount: terms.amount,
+        captured: charge.amount_captured,
+        currency: &terms.currency,
+        metadata: &terms.metadata,
+        status: fact.intent.status,
+        at: charge.created,
+    })
+}
+
+fn step(fact: &Fact) -> Step<'_> {
+    let terms = &*fact.intent.terms;
+    let amount = match fact.kind {
+        Kind::Captured | Kind::Booked => fact.intent.received,
+        _ => terms.amount,
+    };
+    Step {
+        kind: fact.kind,
+        at: fact.at,
+        payment_intent: &terms.id,
+        charge: fact.charge.as_ref().map(|charge| charge.id.as_str()),
+        amount,
+        currency: &terms.currency,
+    }
+}

@@ -1,0 +1,28 @@
+//! `POST /api/campaigns/{id}/submit`
+
+use axum::extract::State;
+use chassis::http::{Path, Problems};
+use common::{
+    auth::Identity,
+    idempotency::{Claim, Reply},
+    ids::CampaignId,
+    openapi::IdempotencyKey,
+};
+
+use super::view::CampaignView;
+use crate::{App, domain::Move, error::Error, moves};
+
+/// Hands a draft in for approval. For its organiser and admins.
+#[utoipa::path(
+    post, path = "/api/campaigns/{id}/submit", tag = "campaigns", operation_id = "submit_campaign",
+    params(("id" = CampaignId, Path), IdempotencyKey), security(("bearer" = [])),
+    responses((status = 200, description = "the campaign, now SUBMITTED", body = CampaignView), Problems),
+)]
+pub async fn submit(
+    State(app): State<App>,
+    claim: Claim,
+    by: Identity,
+    Path(id): Path<CampaignId>,
+) -> Result<Reply, Error> {
+    moves::make(&app, &claim, by, id, &Move::Submit).await
+}

@@ -1,0 +1,12 @@
+//! The notification service's process.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    chassis::process::main(
+        "notification",
+        3006,
+        notification::Config::read,
+        notification::run,
+    )
+}

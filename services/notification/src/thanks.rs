@@ -1,0 +1,33 @@
+//! Which payments deserve thanks.
+
+use chrono::{DateTime, Utc};
+use common::{
+    events::{PaymentEvent, PaymentKind},
+    payment::State,
+};
+use uuid::Uuid;
+
+use crate::db::deliveries::NewDelivery;
+
+/// The thank-you that a snapshot of a payment calls for: its money has been taken and not been given back.
+///
+/// A snapshot shows where the payment stands, so one that follows a missed capture (COMPLETED) calls for it too. The
+/// constraint on deliveries sees to it that only the first of them does.
+pub fn due(
+    event: &PaymentEvent,
+    traceparent: Option<&str>,
+    now: DateTime<Utc>,
+) -> Option<NewDelivery> {
+    let taken = matches!(event.state, State::Captured | State::Completed)
+        || event.kind == PaymentKind::LateCaptured;
+    (taken && event.captured > event.refunded).then(|| NewDelivery {
+        delivery_id: Uuid::now_v7(),
+        payment_id: event.payment_id.get(),
+        campaign_id: event.campaign_id.get(),
+        contact_id: event.contact_id.get(),
+        amount: event.captured,
+        currency: event.amount.currency.as_str(),
+        traceparent: traceparent.map(str::to_owned),
+        created_at: now,
+    })
+}

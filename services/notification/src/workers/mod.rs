@@ -1,0 +1,3 @@
+//! What goes on without anybody asking.
+
+pub mod mail;

@@ -1,0 +1,27 @@
+//! What a person must hear about, because no program settles it.
+
+use std::sync::LazyLock;
+
+use chassis::telemetry::metrics;
+use common::ids::PaymentId;
+use prometheus::IntCounterVec;
+
+static ALARMS: LazyLock<IntCounterVec> = LazyLock::new(|| {
+    metrics::counter("payment_alarms_total", "Findings about payments that a person must look into.", &["kind"])
+});
+
+/// The provider's reply is about another amount, currency or mode than we asked for.
+pub const INTENT_MISMATCH: &str = "intent_mismatch";
+/// The provider gave a second intent for one payment.
+pub const SECOND_INTENT: &str = "second_intent";
+/// The provider does not accept our key or our requests.
+pub const PSP_MISCONFIGURED: &str = "psp_misconfigured";
+/// A call without an answer is too old to be repeated: the provider may have forgotten its key.
+pub const UNRESOLVED_INTENT: &str = "unresolved_intent";
+
+/// Raises an alarm: a count that an alert watches, and a line in the log.
+pub fn raise(kind: &'static str, payment_id: Option<PaymentId>, detail: &str) {
+    ALARMS.with_label_values(&[kind]).inc();
+    let payment = payment_id.map(|id| id.to_string());
+    tracing::error!(alarm = kind, payment.id = payment, detail, "alarm: {kind}");
+}

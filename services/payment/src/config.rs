@@ -1,0 +1,88 @@
+//! Where the payment service finds its neighbours, its secrets and the provider.
+
+use std::time::Duration;
+
+use chassis::{cache, clock::Clock, db, env::Env, kafka};
+use secrecy::{ExposeSecret, SecretString};
+
+/// Everything that [`run`](crate::run) needs.
+pub struct Config {
+    /// The database, schema `payment`.
+    pub db: db::Config,
+    /// The cache.
+    pub cache: cache::Config,
+    /// The broker.
+    pub kafka: kafka::Config,
+    /// Verify access tokens: JSON object from key id to raw Ed25519 key in base64url.
+    pub jwt_public_keys: String,
+    /// Shared with the pledge service: tickets and guest tokens. What is stored sealed is sealed under it, too.
+    pub token_secret: SecretString,
+    /// The provider.
+    pub psp: Psp,
+    /// How often the resolver looks for calls without an answer.
+    pub resolve_every: Duration,
+    /// How long after it was made a call without an answer is repeated; longer than a call may take.
+    pub resolve_after: Duration,
+    /// The time of day.
+    pub clock: Clock,
+}
+
+/// The provider and how to reach it.
+pub struct Psp {
+    /// Base of its API.
+    pub url: String,
+    /// The key of our account there.
+    pub secret_key: SecretString,
+    /// What its webhooks are signed with; several while it is rotated.
+    pub webhook_secrets: Vec<SecretString>,
+    /// Base of the page where the donor pays.
+    pub checkout_url: String,
+    /// How long a call may take.
+    pub timeout: Duration,
+    /// How long the breaker stays open.
+    pub breaker_rest: Duration,
+}
+
+impl Config {
+    /// Reads `JWT_PUBLIC_KEYS`, `TOKEN_SECRET`, `PSP_URL`, `PSP_SECRET_KEY`, `PSP_WEBHOOK_SECRET` (a comma-separated
+    /// list), `PSP_CHECKOUT_URL`, `PSP_TIMEOUT_MS` (default 5000), `RESOLVE_EVERY_MS` (default 5000), and what the
+    /// database, the cache and the broker need.
+    pub fn read(env: &mut Env) -> Self {
+        Self {
+            db: db::Config::read(env, "payment"),
+            cache: cache::Config::read(env),
+            kafka: kafka::Config::read(env, "payment"),
+            jwt_public_keys: env.string("JWT_PUBLIC_KEYS"),
+            token_secret: env.secret("TOKEN_SECRET"),
+            psp: Psp::read(env),
+            resolve_every: millis(env, "RESOLVE_EVERY_MS", 5_000),
+            resolve_after: Duration::from_secs(10),
+            clock: Clock::system(),
+        }
+    }
+}
+
+impl Psp {
+    fn read(env: &mut Env) -> Self {
+        let secrets = env.string("PSP_WEBHOOK_SECRET");
+        let secrets: Vec<_> = secrets.split(',').map(str::trim).filter(|secret| !secret.is_empty()).collect();
+        Self {
+            url: env.string("PSP_URL"),
+            secret_key: env.string("PSP_SECRET_KEY").into(),
+            webhook_secrets: secrets.into_iter().map(SecretString::from).collect(),
+            checkout_url: env.string("PSP_CHECKOUT_URL"),
+            timeout: millis(env, "PSP_TIMEOUT_MS", 5_000),
+            breaker_rest: Duration::from_secs(30),
+        }
+    }
+
+    /// Whether the account takes real money, as its key says.
+    pub fn is_live(&self) -> bool {
+        let key = self.secret_key.expose_secret();
+        key.starts_with("sk_live_") || key.starts_with("rk_live_")
+    }
+}
+
+fn millis(env: &mut Env, name: &str, default: u64) -> Duration {
+    Duration::from_millis(env.parsed(name, default))
+}

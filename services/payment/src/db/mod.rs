@@ -1,0 +1,6 @@
+//! Queries, a file for each table that they write.
+
+pub mod attempts;
+pub mod payments;
+pub mod transitions;
+pub mod webhooks;

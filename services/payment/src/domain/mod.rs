@@ -1,0 +1,9 @@
+//! Payments and what is heard about them. Pure: what the tables and the provider's messages mean, without either.
+
+mod notice;
+mod payment;
+mod ruling;
+
+pub use notice::{About, Decline, Malformed, News, Notice, What};
+pub use payment::{Change, Frozen, Origin, Outcome, PROVIDER, Payment, Told, Transition};
+pub use ruling::{Ruling, Verdict, rule};

@@ -1,0 +1,245 @@
+//! What the provider tells, read as far as it can be. Pure.
+//!
+//! Everything that is signed gets a [`Notice`], whatever fields it lacks and whatever type it has: a delivery that
+//! could not be read would be sent again for days, and an unknown one is no mistake.
+
+use common::{events::Failure, ids::PaymentId};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+/// The longest text that is taken over from the provider, in characters.
+const TEXT: usize = 300;
+/// Every status of a payment intent that this version of the provider's API knows.
+const STATUSES: [&str; 7] = [
+    "requires_payment_method",
+    "requires_confirmation",
+    "requires_action",
+    "processing",
+    "requires_capture",
+    "canceled",
+    "succeeded",
+];
+
+/// A verified delivery.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// The provider's id of the event, the same at each delivery.
+    pub event_id: String,
+    /// The provider's type of the event.
+    pub kind: String,
+    /// What it is about.
+    pub about: About,
+}
+
+/// What a delivery is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum About {
+    /// Nothing that moves a payment of ours, and why.
+    Nothing(&'static str),
+    /// A payment intent, told in a way that we do not understand.
+    Unreadable(&'static str),
+    /// A payment intent.
+    Intent(Box<News>),
+}
+
+/// News of a payment intent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct News {
+    /// Which intent.
+    pub intent: String,
+    /// The payment that we named when we opened it.
+    pub payment_id: Option<PaymentId>,
+    /// What it is for, in minor units.
+    pub amount: i64,
+    /// Its currency, in lower case.
+    pub currency: String,
+    /// What happened to it.
+    pub what: What,
+}
+
+/// What happened to an intent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum What {
+    /// Nothing that moves the payment.
+    Noted,
+    /// This much is held.
+    Authorized {
+        /// In minor units.
+        held: i64,
+    },
+    /// This much was taken.
+    Captured {
+        /// In minor units.
+        taken: i64,
+    },
+    /// One try was declined.
+    Declined(Decline),
+    /// It can never be paid any more, for the provider's reason.
+    Cancelled(Option<String>),
+}
+
+/// A declined try.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decline {
+    /// The provider's stable code.
+    pub code: String,
+    /// The bank's reason, where the provider tells it.
+    pub decline_code: Option<String>,
+    /// Its text for the donor.
+    pub message: Option<String>,
+}
+
+impl Decline {
+    /// As snapshots tell it.
+    pub fn failure(&self) -> Failure {
+        Failure {
+            code: self.code.clone(),
+            message: self.message.clone(),
+        }
+    }
+}
+
+/// What is signed and yet no event: it has no id or type to be stored under.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the body is not an event with an id and a type")]
+pub struct Malformed;
+
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    id: String,
+    #[serde(rename = "type")]
+    kind: String,
+    #[serde(default)]
+    livemode: bool,
+    account: Option<String>,
+    #[serde(borrow)]
+    data: Option<Data<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Data<'a> {
+    #[serde(borrow)]
+    object: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Intent {
+    id: String,
+    amount: i64,
+    currency: String,
+    status: String,
+    #[serde(default)]
+    amount_received: i64,
+    #[serde(default)]
+    amount_capturable: i64,
+    #[serde(default)]
+    metadata: Metadata,
+    cancellation_reason: Option<String>,
+    last_payment_error: Option<LastError>,
+}
+
+#[derive(Default, Deserialize)]
+struct Metadata {
+    payment_id: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct LastError {
+    code: Option<String>,
+    decline_code: Option<String>,
+    message: Option<String>,
+}
+
+impl Notice {
+    /// Reads a delivery. `livemode` says whether we take real money: a test event must not move a real payment.
+    ///
+    /// # Errors
+    /// [`Malformed`].
+    pub fn read(body: &[u8], livemode: bool) -> Result<Self, Malformed> {
+        let envelope: Envelope<'_> = serde_json::from_slice(body).map_err(|_| Malformed)?;
+        if !is_name(&envelope.id) || !is_name(&envelope.kind) {
+            return Err(Malformed);
+        }
+        let about = match &envelope {
+            Envelope { livemode: theirs, .. } if *theirs != livemode => {
+                About::Nothing("of the other mode, live or test")
+            }
+            Envelope { account: Some(_), .. } => About::Nothing("of another account"),
+            Envelope { kind, data, .. } if kind.starts_with("payment_intent.") => {
+                about(kind, data.as_ref().and_then(|data| data.object))
+            }
+            _ => About::Nothing("of a type that moves no payment"),
+        };
+        Ok(Self {
+            event_id: envelope.id,
+            kind: envelope.kind,
+            about,
+        })
+    }
+}
+
+/// Printable ASCII without spaces, of a length that an index takes.
+fn is_name(text: &str) -> bool {
+    (1..=255).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+fn about(kind: &str, object: Option<&RawValue>) -> About {
+    let intent = object.and_then(|raw| serde_json::from_str::<Intent>(raw.get()).ok());
+    let Some(intent) = intent.filter(|intent| is_name(&intent.id)) else {
+        return About::Unreadable("its object is not a payment intent");
+    };
+    if !STATUSES.contains(&intent.status.as_str()) {
+        return About::Unreadable("its status is unknown");
+    }
+    let what = match (kind, intent.status.as_str()) {
+        ("payment_intent.succeeded", "succeeded") => What::Captured {
+            taken: intent.amount_received,
+        },
+        ("payment_intent.amount_capturable_updated", "requires_capture") => What::Authorized {
+            held: intent.amount_capturable,
+        },
+        ("payment_intent.canceled", "canceled") => {
+            What::Cancelled(intent.cancellation_reason.map(|reason| plain(&reason)))
+        }
+        ("payment_intent.payment_failed", _) => What::Declined(decline(intent.last_payment_error)),
+        (
+            "payment_intent.succeeded"
+            | "payment_intent.amount_capturable_updated"
+            | "payment_intent.canceled",
+            _,
+        ) => return About::Unreadable("its status contradicts its type"),
+        (
+            "payment_intent.created"
+            | "payment_intent.processing"
+            | "payment_intent.requires_action",
+            _,
+        ) => What::Noted,
+        _ => return About::Nothing("of a type that moves no payment"),
+    };
+    About::Intent(Box::new(News {
+        payment_id: intent.metadata.payment_id.and_then(|id| id.parse().ok()),
+        intent: intent.id,
+        amount: intent.amount,
+        currency: intent.currency.to_lowercase(),
+        what,
+    }))
+}
+
+fn decline(error: Option<LastError>) -> Decline {
+    let (code, decline_code, message) = error.map_or((None, None, None), |error| {
+        (error.code, error.decline_code, error.message)
+    });
+    Decline {
+        code: code.map_or_else(|| "unknown".to_owned(), |code| plain(&code)),
+        decline_code: decline_code.map(|code| plain(&code)),
+        message: message.map(|message| plain(&message)),
+    }
+}
+
+/// Text without control characters (PostgreSQL refuses NUL) and of bounded length.
+pub(super) fn plain(text: &str) -> String {
+    text.chars()
+        .filter(|char| !char.is_control())
+        .take(TEXT)
+        .collect()
+}

@@ -1,0 +1,327 @@
+//! A payment, and the changes it can go through.
+
+use chrono::{DateTime, Utc};
+use common::{
+    events::{Capture, Failure, PaymentEvent, PaymentKind},
+    ids::{CampaignId, ContactId, PaymentId, PledgeId, UserId},
+    money::Money,
+    payment::{Event, State, Step, apply},
+};
+
+use super::Decline;
+
+/// The one provider, as events and tables name it.
+pub const PROVIDER: &str = "stripe";
+
+/// What a payment is made of: the facts of its pledge, from its event or from the donor's ticket.
+#[derive(Clone, Debug)]
+pub struct Origin {
+    /// The pledge to pay for.
+    pub pledge_id: PledgeId,
+    /// For which campaign.
+    pub campaign_id: CampaignId,
+    /// The donor's account, unless a guest gives.
+    pub donor_id: Option<UserId>,
+    /// Who gives, as a pseudonym.
+    pub donor_ref: String,
+    /// Whom to thank.
+    pub contact_id: ContactId,
+    /// The gift.
+    pub amount: Money,
+    /// When the money is taken.
+    pub capture: Capture,
+    /// When the pledge lapses.
+    pub expires_at: DateTime<Utc>,
+    /// The trace to go on with.
+    pub traceparent: Option<String>,
+    /// Whether these are the facts of the pledge's own event, so that the trace is the pledge's.
+    pub announced: bool,
+}
+
+/// What is known about the call that opens the intent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was never made.
+    None,
+    /// It was about to be made; a crash leaves it so.
+    Requested,
+    /// It was made, and its reply never came.
+    Unknown,
+    /// The provider has answered.
+    Known,
+}
+
+impl Outcome {
+    /// The spelling in SQL.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Requested => "requested",
+            Self::Unknown => "unknown",
+            Self::Known => "known",
+        }
+    }
+
+    /// Reads the spelling in SQL.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::None, Self::Requested, Self::Unknown, Self::Known]
+            .into_iter()
+            .find(|outcome| outcome.as_str() == text)
+    }
+}
+
+/// The call that opens the intent, as it is stored before it is made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frozen {
+    /// The provider's idempotency key.
+    pub key: String,
+    /// The form body, byte for byte.
+    pub request: Vec<u8>,
+}
+
+/// One attempt to have a pledge paid.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Payment {
+    /// Uuid v5 of pledge and attempt.
+    pub payment_id: PaymentId,
+    /// Of which pledge.
+    pub pledge_id: PledgeId,
+    /// For which campaign.
+    pub campaign_id: CampaignId,
+    /// The donor's account, unless a guest gives.
+    pub donor_id: Option<UserId>,
+    /// Who gives, as a pseudonym.
+    pub donor_ref: String,
+    /// Whom to thank.
+    pub contact_id: ContactId,
+    /// Which try of the pledge, from 1.
+    pub attempt: i32,
+    /// Where it stands.
+    pub state: State,
+    /// What the donor promised.
+    pub amount: Money,
+    /// When the money is taken.
+    pub capture: Capture,
+    /// Held or taken so far, in minor units.
+    pub authorized: i64,
+    /// Taken so far, in minor units.
+    pub captured: i64,
+    /// Given back so far, in minor units.
+    pub refunded: i64,
+    /// Lost in disputes so far, in minor units.
+    pub disputed: i64,
+    /// The one intent at the provider, once we know it.
+    pub provider_ref: Option<String>,
+    /// What is known about the call that opens it.
+    pub outcome: Outcome,
+    /// Why the last try did not work, if so.
+    pub failure: Option<Failure>,
+    /// When the pledge lapses.
+    pub expires_at: DateTime<Utc>,
+    /// Version of the last snapshot.
+    pub version: i64,
+    /// The trace that its changes go on with.
+    pub traceparent: Option<String>,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// When it changed last.
+    pub updated_at: DateTime<Utc>,
+}
+
+/// One row of a payment's history.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Transition {
+    /// Where it stood.
+    pub from: State,
+    /// Where it went.
+    pub to: State,
+    /// Whether nobody told of this step, but of a later one.
+    pub implied: bool,
+}
+
+/// A change of a payment: its history's rows and the snapshot that tells of it.
+#[derive(Clone, Debug)]
+pub struct Change {
+    /// In their order; empty for a decline.
+    pub transitions: Vec<Transition>,
+    /// The declined try, if it was one.
+    pub decline: Option<Decline>,
+    /// The snapshot after the change.
+    pub event: PaymentEvent,
+}
+
+impl Payment {
+    /// The first attempt of a pledge, and the snapshot that tells of it.
+    pub fn first(origin: Origin, now: DateTime<Utc>) -> (Self, PaymentEvent) {
+        let attempt = 1;
+        let payment = Self {
+            payment_id: PaymentId::of(origin.pledge_id, attempt),
+            pledge_id: origin.pledge_id,
+            campaign_id: origin.campaign_id,
+            donor_id: origin.donor_id,
+            donor_ref: origin.donor_ref,
+            contact_id: origin.contact_id,
+            attempt,
+            state: State::Pending,
+            amount: origin.amount,
+            capture: origin.capture,
+            authorized: 0,
+            captured: 0,
+            refunded: 0,
+            disputed: 0,
+            provider_ref: None,
+            outcome: Outcome::None,
+            failure: None,
+            expires_at: origin.expires_at,
+            version: 1,
+            traceparent: origin.traceparent,
+            created_at: now,
+            updated_at: now,
+        };
+        let event = payment.snapshot(PaymentKind::Created, None, Vec::new());
+        (payment, event)
+    }
+
+    /// The call that opens its intent. A function of the pledge's facts alone, and stored with the first of them.
+    pub fn frozen(&self) -> Frozen {
+        let payment_id = self.payment_id.to_string();
+        let amount = self.amount.minor.to_string();
+        let currency = self.amount.currency.as_str().to_lowercase();
+        let pledge_id = self.pledge_id.to_string();
+        let campaign_id = self.campaign_id.to_string();
+        let request = serde_urlencoded::to_string([
+            ("amount", amount.as_str()),
+            ("currency", &currency),
+            ("capture_method", self.capture.as_str()),
+            ("payment_method_types[]", "card"),
+            ("metadata[payment_id]", &payment_id),
+            ("metadata[pledge_id]", &pledge_id),
+            ("metadata[campaign_id]", &campaign_id),
+        ])
+        .unwrap_or_else(|_| unreachable!("pairs of text always make a form"));
+        Frozen {
+            key: format!("pay:{payment_id}"),
+            request: request.into_bytes(),
+        }
+    }
+
+    /// Applies `event` by the machine's table. A change is made here, and everything else leaves the payment alone.
+    pub fn hear(&mut self, event: Event, told: Told<'_>, now: DateTime<Utc>) -> Result<Change, Step> {
+        match apply(self.state, event) {
+            Step::To { state, implied } => Ok(self.go(state, implied, told, now)),
+            Step::Logged => {
+                let decline = told.decline.cloned();
+                self.failure = decline.as_ref().map(Decline::failure);
+                self.touch(now);
+                let event = self.snapshot(PaymentKind::AttemptFailed, Some(self.state), Vec::new());
+                Ok(Change {
+                    transitions: Vec::new(),
+                    decline,
+                    event,
+                })
+            }
+            quiet => Err(quiet),
+        }
+    }
+
+    fn go(&mut self, to: State, implied: Vec<State>, told: Told<'_>, now: DateTime<Utc>) -> Change {
+        let previous = self.state;
+        let mut transitions = Vec::with_capacity(implied.len() + 1);
+        let mut from = previous;
+        for step in implied.iter().copied() {
+            transitions.push(Transition {
+                from,
+                to: step,
+                implied: true,
+            });
+            from = step;
+        }
+        transitions.push(Transition {
+            from,
+            to,
+            implied: false,
+        });
+        if implied.contains(&State::Authorized) {
+            // Nobody told how much was held; what was asked for was.
+            self.authorized = self.amount.minor;
+        }
+        match to {
+            State::Authorized => self.authorized = told.minor,
+            State::Captured => self.captured = told.minor,
+            // A hold that ended holds nothing.
+            State::Failed | State::Expired | State::Cancelled => self.authorized = 0,
+            State::Pending | State::Completed | State::Refunded => {}
+        }
+        match told.decline {
+            Some(decline) => self.failure = Some(decline.failure()),
+            None if to.rank().is_some() => self.failure = None,
+            None => {}
+        }
+        self.state = to;
+        self.touch(now);
+        let event = self.snapshot(kind_of(to), Some(previous), implied);
+        Change {
+            transitions,
+            decline: None,
+            event,
+        }
+    }
+
+    fn touch(&mut self, now: DateTime<Utc>) {
+        self.version += 1;
+        self.updated_at = now;
+    }
+
+    fn snapshot(
+        &self,
+        kind: PaymentKind,
+        previous: Option<State>,
+        implied: Vec<State>,
+    ) -> PaymentEvent {
+        PaymentEvent {
+            kind,
+            payment_id: self.payment_id,
+            pledge_id: self.pledge_id,
+            campaign_id: self.campaign_id,
+            donor_id: self.donor_id,
+            donor_ref: self.donor_ref.clone(),
+            contact_id: self.contact_id,
+            attempt: self.attempt,
+            state: self.state,
+            previous,
+            implied,
+            amount: self.amount,
+            authorized: self.authorized,
+            captured: self.captured,
+            refunded: self.refunded,
+            disputed: self.disputed,
+            provider: PROVIDER.to_owned(),
+            provider_ref: self.provider_ref.clone(),
+            failure: self.failure.clone(),
+            version: self.version,
+            occurred_at: self.updated_at,
+        }
+    }
+}
+
+/// What came with an event that the machine's table does not look at.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Told<'a> {
+    /// The amount that was held or taken, in minor units; 0 where the event is about neither.
+    pub minor: i64,
+    /// Why the try did not work.
+    pub decline: Option<&'a Decline>,
+}
+
+const fn kind_of(state: State) -> PaymentKind {
+    match state {
+        State::Pending => PaymentKind::Created,
+        State::Authorized => PaymentKind::Authorized,
+        State::Captured => PaymentKind::Captured,
+        State::Completed => PaymentKind::Completed,
+        State::Failed => PaymentKind::Failed,
+        State::Expired => PaymentKind::Expired,
+        State::Cancelled => PaymentKind::Cancelled,
+        State::Refunded => PaymentKind::Refunded,
+    }
+}

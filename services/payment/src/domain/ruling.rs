@@ -1,0 +1,168 @@
+//! What a delivery does to a payment: decided without any I/O, on the payment as it is locked. Pure.
+
+use chrono::{DateTime, Utc};
+use common::payment::{Event, State, Step};
+
+use super::{
+    notice::{News, What},
+    payment::{Change, Outcome, Payment, Told},
+};
+
+/// What was decided about a delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Verdict {
+    /// The payment went along, or a decline was logged.
+    Applied,
+    /// The payment went along, over steps that nobody had told of yet.
+    Implied,
+    /// It is so already, or the same event came before.
+    Duplicate,
+    /// News from before.
+    Stale,
+    /// It cannot be true together with what we know: nothing moves until the provider was asked.
+    Conflict,
+    /// We know no such payment.
+    Parked,
+    /// It cannot be believed or understood: nothing moves.
+    Quarantined,
+    /// It does not concern our payments.
+    Ignored,
+}
+
+impl Verdict {
+    /// The spelling in SQL and in replies.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Applied => "APPLIED",
+            Self::Implied => "IMPLIED",
+            Self::Duplicate => "DUPLICATE",
+            Self::Stale => "STALE",
+            Self::Conflict => "CONFLICT",
+            Self::Parked => "PARKED",
+            Self::Quarantined => "QUARANTINED",
+            Self::Ignored => "IGNORED",
+        }
+    }
+
+    /// The alarm that a person must hear, where nothing else settles it.
+    pub const fn alarm(self) -> Option<&'static str> {
+        match self {
+            Self::Conflict => Some("webhook_conflict"),
+            Self::Parked => Some("webhook_unknown_payment"),
+            Self::Quarantined => Some("webhook_quarantined"),
+            Self::Applied | Self::Implied | Self::Duplicate | Self::Stale | Self::Ignored => None,
+        }
+    }
+}
+
+/// A verdict, why, and what it changed.
+#[derive(Clone, Debug)]
+pub struct Ruling {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// Why, where the verdict does not say it all.
+    pub detail: Option<&'static str>,
+    /// The change of the payment, if it went along.
+    pub change: Option<Change>,
+}
+
+impl Ruling {
+    /// A ruling that changes nothing.
+    pub const fn of(verdict: Verdict, detail: &'static str) -> Self {
+        Self {
+            verdict,
+            detail: Some(detail),
+            change: None,
+        }
+    }
+}
+
+/// Decides what `news` do to `payment`, and does it.
+///
+/// Amounts are not taken from the message alone: currency and amount must be the ones that we asked for, and no more
+/// can be held or taken than that. Taking less is a legal partial capture.
+pub fn rule(payment: &mut Payment, news: &News, now: DateTime<Utc>) -> Ruling {
+    use Verdict::{Applied, Conflict, Duplicate, Ignored, Implied, Quarantined, Stale};
+    let asked_for = (payment.amount.minor, payment.amount.currency.as_str());
+    if (news.amount, news.currency.to_uppercase().as_str()) != asked_for {
+        return Ruling::of(Quarantined, "amount or currency is not what we asked for");
+    }
+    let within = 1..=payment.amount.minor;
+    let (event, told) = match &news.what {
+        What::Authorized { held: minor } | What::Captured { taken: minor } => {
+            if !within.contains(minor) {
+                return Ruling::of(Quarantined, "more than we asked for, or nothing");
+            }
+            let event = match news.what {
+                What::Captured { .. } => Event::Captured,
+                _ => Event::Authorized,
+            };
+            (Some(event), Told { minor: *minor, decline: None })
+        }
+        What::Declined(decline) => {
+            let told = Told { minor: 0, decline: Some(decline) };
+            (Some(Event::Declined), told)
+        }
+        What::Cancelled(reason) => {
+            let event = end_of(payment.state, reason.as_deref());
+            (Some(event), Told::default())
+        }
+        What::Noted => (None, Told::default()),
+    };
+    if let Err(conflict) = recognise(payment, news) {
+        return Ruling::of(Conflict, conflict);
+    }
+    let healed = payment.provider_ref.is_none();
+    if healed {
+        // The provider answered and we did not live to record it: its webhook names our payment.
+        payment.provider_ref = Some(news.intent.clone());
+        payment.outcome = Outcome::Known;
+    }
+    let Some(event) = event else {
+        return match healed {
+            true => Ruling::of(Applied, "the intent was recorded"),
+            false => Ruling::of(Ignored, "it moves nothing"),
+        };
+    };
+    match payment.hear(event, told, now) {
+        Ok(change) => Ruling {
+            verdict: match change.event.implied.is_empty() {
+                true => Applied,
+                false => Implied,
+            },
+            detail: None,
+            change: Some(change),
+        },
+        Err(Step::Duplicate) if event == Event::Captured && told.minor != payment.captured => {
+            Ruling::of(Conflict, "another amount was captured before")
+        }
+        Err(Step::Duplicate) => Ruling::of(Duplicate, "the payment stands there already"),
+        Err(Step::Stale) => Ruling::of(Stale, "the payment has gone on since"),
+        Err(_) => Ruling::of(Conflict, "the payment's state contradicts it"),
+    }
+}
+
+/// Whether the intent is the payment's own.
+fn recognise(payment: &Payment, news: &News) -> Result<(), &'static str> {
+    if news.payment_id.is_some_and(|named| named != payment.payment_id) {
+        return Err("the intent names another payment");
+    }
+    match &payment.provider_ref {
+        Some(ours) if *ours == news.intent => Ok(()),
+        Some(_) => Err("the payment has another intent"),
+        None if payment.outcome == Outcome::None => Err("nobody asked for this intent"),
+        None => Ok(()),
+    }
+}
+
+/// How a cancelled intent ends its payment: by who asked for it.
+fn end_of(state: State, reason: Option<&str>) -> Event {
+    match reason {
+        Some("requested_by_customer" | "duplicate") => Event::Cancelled,
+        Some("fraudulent" | "failed_invoice" | "void_invoice") => Event::Failed,
+        Some("abandoned" | "automatic" | "expired") => Event::Expired,
+        // Nobody asked: a hold that ran out, or an intent that was called off in the provider's own tools.
+        _ if state == State::Authorized => Event::Expired,
+        _ => Event::Cancelled,
+    }
+}

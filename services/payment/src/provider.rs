@@ -1,0 +1,256 @@
+//! The one adapter to the payment provider: Stripe's API, or whatever speaks it.
+
+use std::{sync::LazyLock, time::Duration};
+
+use chassis::telemetry::metrics;
+use http::{StatusCode, header};
+use prometheus::IntCounterVec;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use tokio::time::{Instant, timeout_at};
+
+use crate::{breaker::Breaker, config::Psp, domain::Frozen};
+
+/// The version of the API whose shapes this service knows.
+const API_VERSION: &str = "2026-04-22.dahlia";
+/// The largest reply that is read, in bytes.
+const REPLY_LIMIT: usize = 256 * 1024;
+/// The pause before a call is repeated: after a connection that broke, or while its twin is still running.
+const PAUSE: Duration = Duration::from_millis(100);
+
+static CALLS: LazyLock<IntCounterVec> = LazyLock::new(|| {
+    metrics::counter("psp_calls_total", "Calls to the payment provider by outcome.", &["call", "outcome"])
+});
+
+/// A payment intent as the provider has it.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Intent {
+    /// Its id.
+    pub id: String,
+    /// Whoever has it can pay the intent: never stored in clear, never logged.
+    #[serde(deserialize_with = "secret")]
+    pub client_secret: SecretString,
+    /// Where it stands.
+    pub status: String,
+    /// What it is for, in minor units.
+    pub amount: i64,
+    /// Its currency, in lower case.
+    pub currency: String,
+    /// Whether it takes real money.
+    pub livemode: bool,
+}
+
+/// Why a call has no intent for us.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// No answer that counts: the call may have had its effect, and is repeated with the same key and bytes.
+    #[error("the provider gave no answer: {0}")]
+    Unknown(String),
+    /// Nobody was asked, or the provider has no time: it had no effect.
+    #[error("the provider is not available: {0}")]
+    Unavailable(&'static str),
+    /// The provider will never open this intent.
+    #[error("the provider refused: {code}")]
+    Refused {
+        /// Whether it was the donor's means (402), or the request itself.
+        declined: bool,
+        /// The provider's stable code.
+        code: String,
+        /// Its text.
+        message: Option<String>,
+    },
+    /// A mistake of ours, such as a wrong key: an operator must act.
+    #[error("the provider does not accept us: {0}")]
+    Misconfigured(String),
+}
+
+#[derive(Default, Deserialize)]
+struct ErrorBody {
+    error: ErrorDetail,
+}
+
+#[derive(Default, Deserialize)]
+struct ErrorDetail {
+    #[serde(rename = "type", default)]
+    kind: String,
+    code: Option<String>,
+    decline_code: Option<String>,
+    message: Option<String>,
+}
+
+/// How one try of a call ended.
+enum Tried {
+    Done(Result<Intent, Failure>),
+    /// Worth another try at once: the reason why.
+    Again(String),
+}
+
+/// The provider's API.
+pub struct Stripe {
+    http: reqwest::Client,
+    base: String,
+    key: SecretString,
+    timeout: Duration,
+    breaker: Breaker,
+}
+
+impl Stripe {
+    /// Prepares the client; nothing is sent yet.
+    ///
+    /// # Errors
+    /// When the TLS backend cannot be set up.
+    pub fn new(config: &Psp) -> reqwest::Result<Self> {
+        let http = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .tcp_nodelay(true)
+            .build()?;
+        Ok(Self {
+            http,
+            base: config.url.trim_end_matches('/').to_owned(),
+            key: config.secret_key.clone(),
+            timeout: config.timeout,
+            breaker: Breaker::new(config.breaker_rest),
+        })
+    }
+
+    /// Opens the intent. Repeated with the same frozen call it answers with the same intent, for a day.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn open(&self, call: &Frozen) -> Result<Intent, Failure> {
+        let url = format!("{}/v1/payment_intents", self.base);
+        let request = || {
+            self.http
+                .post(&url)
+                .header("idempotency-key", &call.key)
+                .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+                .body(call.request.clone())
+        };
+        self.call("open", request).await
+    }
+
+    /// Asks for an intent that is known.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn intent(&self, id: &str) -> Result<Intent, Failure> {
+        let url = format!("{}/v1/payment_intents/{id}", self.base);
+        self.call("get", || self.http.get(&url)).await
+    }
+
+    /// Both calls may be repeated, so a broken connection or a running twin is tried again, within one time limit.
+    async fn call(
+        &self,
+        name: &str,
+        request: impl Fn() -> reqwest::RequestBuilder,
+    ) -> Result<Intent, Failure> {
+        let deadline = Instant::now() + self.timeout;
+        let outcome = loop {
+            if !self.breaker.admits() {
+                break Err(Failure::Unavailable("the breaker is open"));
+            }
+            match timeout_at(deadline, self.attempt(request())).await {
+                Ok(Tried::Done(outcome)) => break outcome,
+                Ok(Tried::Again(_)) if Instant::now() + PAUSE < deadline => {
+                    tokio::time::sleep(PAUSE).await;
+                }
+                Ok(Tried::Again(why)) => break Err(Failure::Unknown(why)),
+                Err(_) => {
+                    self.failed("timeout");
+                    break Err(Failure::Unknown("no reply in time".to_owned()));
+                }
+            }
+        };
+        let label = match &outcome {
+            Ok(_) => "ok",
+            Err(Failure::Unknown(_)) => "unknown",
+            Err(Failure::Unavailable(_)) => "unavailable",
+            Err(Failure::Refused { .. }) => "refused",
+            Err(Failure::Misconfigured(_)) => "misconfigured",
+        };
+        CALLS.with_label_values(&[name, label]).inc();
+        outcome
+    }
+
+    async fn attempt(&self, request: reqwest::RequestBuilder) -> Tried {
+        let sent = request
+            .bearer_auth(self.key.expose_secret())
+            .header("stripe-version", API_VERSION)
+            .send()
+            .await;
+        let mut response = match sent {
+            Ok(response) => response,
+            Err(error) if error.is_connect() => {
+                self.failed("connect");
+                // This try had no effect, but an earlier one may have had: the caller treats both alike.
+                return Tried::Done(Err(Failure::Unknown("no connection".to_owned())));
+            }
+            // Somebody took the connection and dropped it; one that was kept too long looks like this as well.
+            Err(error) => {
+                self.breaker.succeeded();
+                return Tried::Again(error.without_url().to_string());
+            }
+        };
+        self.breaker.succeeded();
+        let status = response.status();
+        let mut body = Vec::new();
+        loop {
+            match response.chunk().await {
+                Ok(Some(chunk)) if body.len() + chunk.len() <= REPLY_LIMIT => {
+                    body.extend_from_slice(&chunk);
+                }
+                Ok(Some(_)) => {
+                    return Tried::Done(Err(Failure::Unknown("the reply is too long".to_owned())));
+                }
+                Ok(None) => break,
+                Err(error) => return Tried::Again(error.without_url().to_string()),
+            }
+        }
+        read(status, &body)
+    }
+
+    fn failed(&self, how: &'static str) {
+        if self.breaker.failed() {
+            tracing::error!(how, "the breaker before the payment provider opened");
+        }
+    }
+}
+
+fn read(status: StatusCode, body: &[u8]) -> Tried {
+    if status.is_success() {
+        let intent = serde_json::from_slice::<Intent>(body)
+            .ok()
+            .filter(|intent| is_reference(&intent.id));
+        let unreadable = || Failure::Unknown("the reply is not an intent".to_owned());
+        return Tried::Done(intent.ok_or_else(unreadable));
+    }
+    let detail = serde_json::from_slice::<ErrorBody>(body).unwrap_or_default().error;
+    let said = || {
+        let code = detail.code.clone().unwrap_or_default();
+        format!("{} {} {code}", status.as_u16(), detail.kind)
+    };
+    Tried::Done(Err(match status {
+        StatusCode::CONFLICT => return Tried::Again(said()),
+        StatusCode::TOO_MANY_REQUESTS => Failure::Unavailable("too many requests"),
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Failure::Misconfigured(said()),
+        _ if detail.kind == "idempotency_error" => Failure::Misconfigured(said()),
+        // An intent that we know of cannot be unknown to the provider of the same account.
+        StatusCode::NOT_FOUND => Failure::Misconfigured(said()),
+        _ if status.is_client_error() => Failure::Refused {
+            declined: status == StatusCode::PAYMENT_REQUIRED,
+            code: detail.decline_code.or(detail.code).unwrap_or(detail.kind),
+            message: detail.message,
+        },
+        _ => Failure::Unknown(said()),
+    }))
+}
+
+fn secret<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<SecretString, D::Error> {
+    String::deserialize(deserializer).map(SecretString::from)
+}
+
+/// Letters, digits and underscores: safe in a path and in a URL.
+fn is_reference(id: &str) -> bool {
+    (1..=255).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}

@@ -1,0 +1,232 @@
+//! What a pledge is, and which requests become one. Pure.
+
+use chrono::{DateTime, Duration, Utc};
+use common::{
+    events::{CampaignStatus, Capture, PledgeEvent, PledgeKind, PledgeStatus, Visibility},
+    ids::{CampaignId, ContactId, PaymentId, PledgeId, UserId},
+    money::{Currency, GivenMoney, InvalidMoney, Money},
+    payment::State,
+};
+
+use crate::error::Error;
+
+/// The most that one gift may be, in minor units: far beyond any gift, and so small that no total can overflow.
+const MAXIMUM: i64 = 1_000_000_000_000;
+/// The longest message, in characters.
+const MESSAGE: usize = 500;
+/// The longest name, in characters.
+const NAME: usize = 100;
+/// How long a donor has to pay.
+const LIFETIME: Duration = Duration::minutes(30);
+
+/// What this service knows of a campaign.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Campaign {
+    /// Whether it takes gifts.
+    pub status: CampaignStatus,
+    /// In which currency it takes gifts.
+    pub currency: Currency,
+    /// The least gift, in minor units.
+    pub minimum: i64,
+    /// When it ends.
+    pub ends_at: Option<DateTime<Utc>>,
+    /// When the provider is to take the money.
+    pub capture: Capture,
+}
+
+/// Who gives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Giver {
+    /// The account, unless it is a guest.
+    pub donor_id: Option<UserId>,
+    /// The pseudonym that donors are counted by.
+    pub donor_ref: String,
+    /// Whom to thank.
+    pub contact_id: ContactId,
+    /// The name to show, where the donor lets it be shown.
+    pub name: Option<String>,
+}
+
+/// A promise of a gift.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pledge {
+    /// Its id.
+    pub id: PledgeId,
+    /// What it is for.
+    pub campaign_id: CampaignId,
+    /// Who gives.
+    pub giver: Giver,
+    /// How much.
+    pub amount: Money,
+    /// When the provider is to take the money.
+    pub capture: Capture,
+    /// What others may see.
+    pub visibility: Visibility,
+    /// What the donor says to the campaign.
+    pub message: Option<String>,
+    /// Where it stands.
+    pub status: PledgeStatus,
+    /// When it ends, unless it was paid.
+    pub expires_at: DateTime<Utc>,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// Version of this snapshot.
+    pub version: i64,
+}
+
+impl Pledge {
+    /// The id of the payment that the donor is to make first.
+    pub fn payment_id(&self) -> PaymentId {
+        PaymentId::of(self.id, 1)
+    }
+
+    /// The snapshot that others are told.
+    pub fn event(&self, kind: PledgeKind, at: DateTime<Utc>) -> PledgeEvent {
+        PledgeEvent {
+            kind,
+            pledge_id: self.id,
+            campaign_id: self.campaign_id,
+            payment_id: self.payment_id(),
+            donor_id: self.giver.donor_id,
+            donor_ref: self.giver.donor_ref.clone(),
+            contact_id: self.giver.contact_id,
+            amount: self.amount,
+            capture: self.capture,
+            visibility: self.visibility,
+            public_name: self
+                .giver
+                .name
+                .clone()
+                .filter(|_| self.visibility != Visibility::Anonymous),
+            message: self.message.clone(),
+            status: self.status,
+            expires_at: self.expires_at,
+            created_at: self.created_at,
+            version: self.version,
+            occurred_at: at,
+        }
+    }
+}
+
+/// What a donor asks for, already read but not yet checked against the campaign.
+#[derive(Clone, Debug)]
+pub struct Wish {
+    /// What it is for.
+    pub campaign_id: CampaignId,
+    /// How much.
+    pub amount: Money,
+    /// What others may see.
+    pub visibility: Visibility,
+    /// What the donor says to the campaign.
+    pub message: Option<String>,
+}
+
+impl Wish {
+    /// Makes it a pledge, if the campaign takes it at `now`.
+    ///
+    /// # Errors
+    /// Says why the campaign does not take it.
+    pub fn pledge(
+        self,
+        giver: Giver,
+        campaign: &Campaign,
+        now: DateTime<Utc>,
+    ) -> Result<Pledge, Error> {
+        if campaign.status != CampaignStatus::Active {
+            return Err(Error::CampaignNotActive);
+        }
+        if campaign.ends_at.is_some_and(|end| end <= now) {
+            return Err(Error::CampaignEnded);
+        }
+        if campaign.currency != self.amount.currency {
+            return Err(Error::CurrencyMismatch(
+                campaign.currency.as_str().to_owned(),
+            ));
+        }
+        let minimum = campaign.minimum.max(1);
+        if !(minimum..=MAXIMUM).contains(&self.amount.minor) {
+            return Err(Error::AmountOutOfRange {
+                minimum,
+                maximum: MAXIMUM,
+            });
+        }
+        Ok(Pledge {
+            id: PledgeId::new(),
+            campaign_id: self.campaign_id,
+            giver,
+            amount: self.amount,
+            capture: campaign.capture,
+            visibility: self.visibility,
+            message: self.message,
+            status: PledgeStatus::Pending,
+            expires_at: now + LIFETIME,
+            created_at: now,
+            version: 1,
+        })
+    }
+}
+
+/// Reads an amount of money.
+///
+/// # Errors
+/// [`Error::InvalidAmount`], [`Error::UnknownCurrency`].
+pub fn amount(given: &GivenMoney) -> Result<Money, Error> {
+    given.parse().map_err(|error| match error {
+        InvalidMoney::Amount => Error::InvalidAmount,
+        InvalidMoney::Currency(_) => Error::UnknownCurrency,
+    })
+}
+
+/// Reads a name that can stand on a wall and in the header of a mail.
+///
+/// # Errors
+/// [`Error::InvalidName`].
+pub fn name(given: &str) -> Result<String, Error> {
+    let name = given.trim();
+    let fits =
+        !name.is_empty() && name.chars().count() <= NAME && !given.chars().any(char::is_control);
+    if fits {
+        Ok(name.to_owned())
+    } else {
+        Err(Error::InvalidName)
+    }
+}
+
+/// Reads an e-mail address.
+///
+/// # Errors
+/// [`Error::InvalidEmail`].
+pub fn email(given: &str) -> Result<String, Error> {
+    // At most 254 octets in all: RFC 5321, errata 1690.
+    let valid = given.len() <= 254 && garde::rules::email::parse_email(given).is_ok();
+    if valid {
+        Ok(given.to_owned())
+    } else {
+        Err(Error::InvalidEmail)
+    }
+}
+
+/// Reads a message; an empty one is none.
+///
+/// # Errors
+/// [`Error::InvalidMessage`].
+pub fn message(given: &str) -> Result<Option<String>, Error> {
+    let odd = |character: char| character.is_control() && character != '\n';
+    if given.chars().count() > MESSAGE || given.chars().any(odd) {
+        return Err(Error::InvalidMessage);
+    }
+    Ok(Some(given.trim().to_owned()).filter(|message| !message.is_empty()))
+}
+
+/// What a pledge shows of its payment's state.
+pub fn status_of(payment: State) -> PledgeStatus {
+    match payment {
+        State::Pending => PledgeStatus::Pending,
+        State::Authorized => PledgeStatus::Authorized,
+        State::Captured | State::Completed => PledgeStatus::Completed,
+        State::Failed => PledgeStatus::Failed,
+        State::Expired => PledgeStatus::Expired,
+        State::Cancelled => PledgeStatus::Cancelled,
+        State::Refunded => PledgeStatus::Refunded,
+    }
+}

@@ -1,0 +1,153 @@
+//! Takes pledges, once each.
+//!
+//! Serves `POST /api/pledges`, `GET /api/pledges/{id}` and `GET /api/pledges/me`.
+//! Consumes campaign state, account events and payment events; publishes pledge events and the contacts that
+//! donors leave. Owns schema `pledge`: `pledges`, the projections `campaigns` and `donors`, and the shared outbox
+//! and idempotency tables.
+//!
+//! Invariants: a key makes at most one pledge; pledge, events and reply commit together; the status only follows
+//! payment snapshots, newest first. This service never calls another one, keeps no e-mail address and no name that
+//! the donor did not choose to show, and never sums.
+
+mod config;
+mod consumers;
+mod db;
+mod domain;
+mod error;
+mod gifts;
+mod reply;
+mod routes;
+
+use std::{sync::Arc, time::Duration};
+
+use axum::extract::FromRef;
+use chassis::{
+    cache::Cache,
+    clock::Clock,
+    db::Db,
+    http::{AppInfo, Health},
+    kafka::Kafka,
+    lifecycle::Lifecycle,
+};
+use common::{
+    auth::{Verifier, tokens::Signer},
+    events::topics,
+    group_commit::Writer,
+    idempotency::Idempotency,
+    outbox,
+};
+use secrecy::SecretString;
+use sqlx::migrate::Migrator;
+use tokio::net::TcpListener;
+
+pub use config::Config;
+pub use routes::openapi;
+
+/// The schema's migrations.
+pub static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/pledge");
+
+/// How long a campaign or account is believed without asking the projection again.
+const REMEMBERED: Duration = Duration::from_secs(1);
+
+/// What the handlers share.
+#[derive(Clone)]
+struct App {
+    db: Db,
+    clock: Clock,
+    verifier: Verifier,
+    signer: Signer,
+    idempotency: Idempotency,
+    gifts: Writer<gifts::Gifts>,
+    campaigns: moka::future::Cache<uuid::Uuid, Option<domain::Campaign>>,
+    donor_ref_secret: Arc<SecretString>,
+    public_url: Arc<str>,
+}
+
+impl FromRef<App> for Verifier {
+    fn from_ref(app: &App) -> Self {
+        app.verifier.clone()
+    }
+}
+
+/// Runs the service until `life` is asked to stop.
+///
+/// # Errors
+/// When the configuration does not fit, or the database does not come up.
+pub async fn run(config: Config, listener: TcpListener, life: Lifecycle) -> anyhow::Result<()> {
+    let db = Db::connect(&config.db, &MIGRATOR, &life).await?;
+    let cache = Cache::connect(&config.cache)?;
+    let kafka = Kafka::new(&config.kafka);
+    let clock = config.clock;
+    let verifier =
+        Verifier::new(&config.jwt_public_keys, clock.clone()).map_err(anyhow::Error::msg)?;
+    let app = App {
+        idempotency: Idempotency::new(&db, &cache, &verifier, &life),
+        gifts: Writer::spawn("pledge-writer", gifts::Gifts, &db, &life),
+        campaigns: moka::future::Cache::builder()
+            .max_capacity(10_000)
+            .time_to_live(REMEMBERED)
+            .build(),
+        signer: Signer::new(&config.token_secret),
+        donor_ref_secret: Arc::new(config.donor_ref_secret),
+        public_url: config.public_url.into(),
+        db: db.clone(),
+        clock: clock.clone(),
+        verifier,
+    };
+    outbox::spawn_publisher("pledge", &db, &kafka, &life);
+    kafka
+        .ensure(&[topics::PLEDGE.into(), topics::CONTACT.into()])
+        .await;
+    let campaigns = consumers::Campaigns {
+        db: db.clone(),
+        known: app.campaigns.clone(),
+    };
+    kafka.consume(
+        "pledge-campaigns",
+        &[topics::CAMPAIGN.into()],
+        campaigns,
+        &life,
+    );
+    kafka.consume(
+        "pledge-donors",
+        &[topics::USER.into()],
+        consumers::Donors { db: db.clone() },
+        &life,
+    );
+    kafka.consume(
+        "pledge-payments",
+        &[topics::PAYMENT.into()],
+        consumers::Payments {
+            db: db.clone(),
+            clock,
+        },
+        &life,
+    );
+    let health = Health::new()
+        .with("database", true, {
+            let db = db.clone();
+            move || {
+                let db = db.clone();
+                async move { db.ready().await }
+            }
+        })
+        .with("kafka", false, move || {
+            let kafka = kafka.clone();
+            async move { kafka.healthy().await }
+        })
+        .with("redis", false, move || {
+            let cache = cache.clone();
+            async move { cache.healthy().await }
+        });
+    let info = AppInfo {
+        name: "pledge",
+        health,
+        openapi: openapi(),
+    };
+    chassis::http::serve(
+        listener,
+        chassis::http::service(routes::router(app), info, &life),
+        &life,
+    )
+    .await
+}

@@ -1,0 +1,161 @@
+//! `POST /api/pledges`.
+
+use axum::extract::State;
+use chassis::{
+    http::{Json, Problems},
+    telemetry,
+};
+use common::{
+    auth::{Caller, tokens},
+    events::{ContactState, Visibility},
+    idempotency::{Claim, Reply},
+    ids::{CampaignId, ContactId},
+    money::GivenMoney,
+};
+use http::StatusCode;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use crate::{
+    App, db,
+    domain::{self, Giver, Pledge, Wish},
+    error::Error,
+    gifts::{Gift, Outcome},
+    reply::Pledged,
+};
+
+/// What a donor sends.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewPledge {
+    campaign_id: CampaignId,
+    amount: GivenMoney,
+    /// Who gives. Guests must say it; an account may leave it out.
+    donor: Option<Donor>,
+    visibility: Option<Visibility>,
+    /// At most 500 characters, shown with the gift.
+    message: Option<String>,
+}
+
+/// Who gives.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Donor {
+    name: String,
+    /// Needed of guests; an account's own address is used where it is left out.
+    email: Option<String>,
+}
+
+/// Takes one gift per key: pledge, contact, events and this reply commit in one statement.
+#[utoipa::path(post, path = "/api/pledges", tag = "pledges", request_body = NewPledge,
+    params(("Idempotency-Key" = String, Header, description = "a UUID of the client's own, the same for every try")),
+    responses((status = 201, description = "the pledge is stored; the same for every try with this key", body = Pledged), Problems))]
+pub async fn create(
+    State(app): State<App>,
+    claim: Claim,
+    caller: Caller,
+    Json(body): Json<NewPledge>,
+) -> Result<Reply, Error> {
+    let (pledge, contact) = match accept(&app, caller, body).await {
+        Ok(accepted) => accepted,
+        // A key that was used for an accepted gift keeps its answer, whatever has changed since.
+        Err(refusal) => return app.idempotency.refuse(&claim, refusal).await,
+    };
+    let reply = Reply::json(
+        StatusCode::CREATED,
+        &Pledged::new(&pledge, &app.signer, &app.public_url),
+    );
+    let gift = Gift {
+        claim,
+        pledge,
+        contact,
+        reply: reply.clone(),
+        traceparent: telemetry::traceparent(),
+    };
+    match app.gifts.commit(gift).await? {
+        Outcome::Stored => Ok(reply),
+        Outcome::Replayed(earlier) => Ok(earlier),
+        Outcome::KeyReused => Err(common::idempotency::Error::KeyReused.into()),
+    }
+}
+
+async fn accept(
+    app: &App,
+    caller: Caller,
+    body: NewPledge,
+) -> Result<(Pledge, Option<ContactState>), Error> {
+    let now = app.clock.now();
+    let wish = Wish {
+        campaign_id: body.campaign_id,
+        amount: domain::amount(&body.amount)?,
+        visibility: body.visibility.unwrap_or(Visibility::Public),
+        message: body
+            .message
+            .as_deref()
+            .map(domain::message)
+            .transpose()?
+            .flatten(),
+    };
+    let (giver, contact) = giver(app, caller, body.donor).await?;
+    let campaign = app.campaigns.try_get_with(
+        wish.campaign_id.get(),
+        db::campaigns::find(&app.db, wish.campaign_id.get()),
+    );
+    let campaign = campaign
+        .await
+        .map_err(Error::CampaignUnreadable)?
+        .ok_or(Error::CampaignNotFound)?;
+    let contact = contact.map(|(name, email)| ContactState {
+        contact_id: giver.contact_id,
+        name,
+        email,
+        version: 1,
+        occurred_at: now,
+    });
+    Ok((wish.pledge(giver, &campaign, now)?, contact))
+}
+
+/// Who gives, and the name and address that came with this pledge. An account without an address of its own here is
+/// thanked where it registered.
+async fn giver(
+    app: &App,
+    caller: Caller,
+    donor: Option<Donor>,
+) -> Result<(Giver, Option<(String, String)>), Error> {
+    let donor_id = caller.identity().map(|identity| identity.user_id);
+    let name = donor
+        .as_ref()
+        .map(|donor| domain::name(&donor.name))
+        .transpose()?;
+    let email = donor
+        .and_then(|donor| donor.email)
+        .map(|email| domain::email(&email))
+        .transpose()?;
+    match (donor_id, name, email) {
+        (_, Some(name), Some(email)) => {
+            let donor_ref = tokens::donor_ref(&app.donor_ref_secret, &email);
+            let giver = Giver {
+                donor_id,
+                donor_ref,
+                contact_id: ContactId::new(),
+                name: Some(name.clone()),
+            };
+            Ok((giver, Some((name, email))))
+        }
+        (Some(user), name, None) => {
+            let (contact_id, donor_ref) = db::donors::find(&app.db, user)
+                .await?
+                .ok_or(Error::AccountNotReady)?;
+            Ok((
+                Giver {
+                    donor_id,
+                    donor_ref,
+                    contact_id,
+                    name,
+                },
+                None,
+            ))
+        }
+        _ => Err(Error::DonorRequired),
+    }
+}

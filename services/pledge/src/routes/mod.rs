@@ -1,0 +1,41 @@
+//! The routes of the service.
+
+mod create;
+mod get;
+mod mine;
+
+use axum::{Router, middleware};
+use common::idempotency;
+use utoipa::OpenApi;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::App;
+
+#[derive(OpenApi)]
+#[openapi(tags((name = "pledges", description = "Promises of donors")))]
+struct Document;
+
+fn table() -> OpenApiRouter<App> {
+    OpenApiRouter::with_openapi(Document::openapi())
+        .routes(routes!(mine::mine))
+        .routes(routes!(get::get))
+}
+
+fn keyed() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(create::create))
+}
+
+/// The routes with their handlers.
+pub fn router(app: App) -> Router {
+    let keyed = keyed().layer(middleware::from_fn_with_state(
+        app.idempotency.clone(),
+        idempotency::required,
+    ));
+    let (router, _) = table().merge(keyed).with_state(app).split_for_parts();
+    router
+}
+
+/// The description of the routes.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    table().merge(keyed()).into_openapi()
+}

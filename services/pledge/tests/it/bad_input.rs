@@ -1,0 +1,310 @@
+//! Each kind of bad input has its own code, and none of it is stored.
+
+use chrono::{Duration, Utc};
+use common::{
+    auth::Role,
+    ids::{CampaignId, UserId},
+};
+use serde_json::{Value, json};
+use testkit::problem_code;
+
+use crate::helpers::{Service, key};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_bad_body_has_its_code_and_stores_nothing() {
+    let service = Service::start().await;
+    let changed = |path: &str, value: Value| {
+        let mut body = service.body();
+        *body.pointer_mut(path).expect("the body has this") = value;
+        body
+    };
+    let without = |name: &str| {
+        let mut body = service.body();
+        body.as_object_mut().expect("an object").remove(name);
+        body
+    };
+    let with = |name: &str, value: Value| {
+        let mut body = service.body();
+        body[name] = value;
+        body
+    };
+    let table = [
+        (
+            "amount 0",
+            422,
+            "amount_out_of_range",
+            changed("/amount/amount", json!(0)),
+        ),
+        (
+            "amount -1",
+            422,
+            "amount_out_of_range",
+            changed("/amount/amount", json!(-1)),
+        ),
+        (
+            "below the minimum",
+            422,
+            "amount_out_of_range",
+            changed("/amount/amount", json!(99)),
+        ),
+        (
+            "beyond the maximum",
+            422,
+            "amount_out_of_range",
+            changed("/amount/amount", json!(i64::MAX)),
+        ),
+        (
+            "amount 2^63",
+            422,
+            "invalid_amount",
+            changed("/amount/amount", json!(9_223_372_036_854_775_808_u64)),
+        ),
+        (
+            "amount 1.5",
+            422,
+            "invalid_amount",
+            changed("/amount/amount", json!(1.5)),
+        ),
+        (
+            "amount as text",
+            422,
+            "invalid_amount",
+            changed("/amount/amount", json!("25")),
+        ),
+        (
+            "unknown currency",
+            422,
+            "unknown_currency",
+            changed("/amount/currency", json!("XQX")),
+        ),
+        (
+            "another currency",
+            422,
+            "currency_mismatch",
+            changed("/amount/currency", json!("EUR")),
+        ),
+        (
+            "unknown campaign",
+            404,
+            "campaign_not_found",
+            changed("/campaign_id", json!(CampaignId::new())),
+        ),
+        (
+            "campaign id of another shape",
+            422,
+            "invalid_body",
+            changed("/campaign_id", json!("1")),
+        ),
+        (
+            "bad e-mail",
+            422,
+            "invalid_email",
+            changed("/donor/email", json!("ada@")),
+        ),
+        (
+            "line break in the e-mail",
+            422,
+            "invalid_email",
+            changed(
+                "/donor/email",
+                json!("ada@example.org\r\nBcc: eve@example.org"),
+            ),
+        ),
+        (
+            "line break in the name",
+            422,
+            "invalid_name",
+            changed("/donor/name", json!("Ada\r\nBcc: eve@example.org")),
+        ),
+        (
+            "empty name",
+            422,
+            "invalid_name",
+            changed("/donor/name", json!("  ")),
+        ),
+        (
+            "long name",
+            422,
+            "invalid_name",
+            changed("/donor/name", json!("a".repeat(101))),
+        ),
+        (
+            "long message",
+            422,
+            "invalid_message",
+            changed("/message", json!("a".repeat(501))),
+        ),
+        (
+            "control character in the message",
+            422,
+            "invalid_message",
+            changed("/message", json!("\u{7}")),
+        ),
+        (
+            "unknown visibility",
+            422,
+            "invalid_body",
+            changed("/visibility", json!("SECRET")),
+        ),
+        ("unknown field", 422, "invalid_body", with("tip", json!(1))),
+        (
+            "unknown field inside",
+            422,
+            "invalid_body",
+            changed(
+                "/donor",
+                json!({"name": "Ada", "email": "ada@example.org", "role": "admin"}),
+            ),
+        ),
+        ("no amount", 422, "invalid_body", without("amount")),
+        (
+            "guest without a name",
+            422,
+            "donor_required",
+            without("donor"),
+        ),
+        (
+            "guest without an address",
+            422,
+            "donor_required",
+            changed("/donor", json!({"name": "Ada"})),
+        ),
+        ("not an object", 422, "invalid_body", json!([])),
+    ];
+    for (what, status, code, body) in table {
+        let reply = service.pledge(&key(), &body).await;
+        assert_eq!(reply.status().as_u16(), status, "{what}");
+        assert_eq!(problem_code(reply).await, code, "{what}");
+    }
+    assert_stored_nothing(&service).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_bad_request_has_its_code_and_stores_nothing() {
+    let service = Service::start().await;
+    let client = &service.running.client;
+    let url = service.running.at("/api/pledges");
+    let post = || client.post(&url).header("content-type", "application/json");
+    let good = service.body().to_string();
+    let deep = format!("{}1{}", "[".repeat(200), "]".repeat(200));
+    let expired = testkit::issuer()
+        .access(UserId::new(), Role::Donor, Utc::now() - Duration::hours(1))
+        .expect("it can be signed");
+    let forged = testkit::other_issuer()
+        .access(UserId::new(), Role::Donor, Utc::now())
+        .expect("it can be signed");
+    // {"alg":"none","typ":"JWT"}.{}. without a signature.
+    let none = "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0.e30.";
+    let table = [
+        (
+            "no key",
+            400,
+            "idempotency_key_missing",
+            post().body(good.clone()),
+        ),
+        (
+            "short key",
+            400,
+            "idempotency_key_invalid",
+            post()
+                .header("idempotency-key", "1234567")
+                .body(good.clone()),
+        ),
+        (
+            "long key",
+            400,
+            "idempotency_key_invalid",
+            post()
+                .header("idempotency-key", "k".repeat(300))
+                .body(good.clone()),
+        ),
+        (
+            "a guest's key that is no UUID",
+            400,
+            "idempotency_key_invalid",
+            post()
+                .header("idempotency-key", "my-own-key")
+                .body(good.clone()),
+        ),
+        (
+            "not JSON",
+            400,
+            "malformed_json",
+            post().header("idempotency-key", key()).body("{"),
+        ),
+        (
+            "depth 200",
+            400,
+            "malformed_json",
+            post().header("idempotency-key", key()).body(deep),
+        ),
+        (
+            "65 KiB",
+            413,
+            "body_too_large",
+            post()
+                .header("idempotency-key", key())
+                .body(" ".repeat(65 * 1024)),
+        ),
+        (
+            "another content type",
+            415,
+            "unsupported_media_type",
+            client
+                .post(&url)
+                .header("idempotency-key", key())
+                .header("content-type", "text/plain")
+                .body(good.clone()),
+        ),
+        (
+            "another method",
+            405,
+            "method_not_allowed",
+            client
+                .put(&url)
+                .header("idempotency-key", key())
+                .body(good.clone()),
+        ),
+        (
+            "expired token",
+            401,
+            "invalid_token",
+            post()
+                .header("idempotency-key", key())
+                .bearer_auth(expired)
+                .body(good.clone()),
+        ),
+        (
+            "token by another key",
+            401,
+            "invalid_token",
+            post()
+                .header("idempotency-key", key())
+                .bearer_auth(forged)
+                .body(good.clone()),
+        ),
+        (
+            "token without a signature",
+            401,
+            "invalid_token",
+            post()
+                .header("idempotency-key", key())
+                .bearer_auth(none)
+                .body(good.clone()),
+        ),
+    ];
+    for (what, status, code, request) in table {
+        let reply = request.send().await.expect("the service answers");
+        assert_eq!(reply.status().as_u16(), status, "{what}");
+        assert_eq!(problem_code(reply).await, code, "{what}");
+    }
+    assert_stored_nothing(&service).await;
+}
+
+async fn assert_stored_nothing(service: &Service) {
+    let rows: i64 = sqlx::query_scalar("select (select count(*) from pledges) + (select count(*) from outbox) + (select count(*) from idempotency)")
+        .fetch_one(&service.database.pool())
+        .await
+        .expect("rows can be counted");
+    assert_eq!(rows, 0);
+}

@@ -1,0 +1,7 @@
+//! The user service's process.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    chassis::process::main("user", 3001, user::Config::read, user::run)
+}

@@ -1,0 +1,37 @@
+//! `POST /api/auth/refresh`
+
+use axum::{extract::State, response::IntoResponse};
+use chassis::http::{Json, Problems};
+use http::header;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use crate::{
+    App,
+    error::Error,
+    session::{self, Session},
+};
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Presented {
+    /// The refresh token of the last reply.
+    pub refresh_token: String,
+}
+
+/// Continues a session with a new pair of tokens.
+///
+/// The refresh token that was sent does not work again.
+#[utoipa::path(
+    post, path = "/api/auth/refresh", tag = "auth", operation_id = "refresh",
+    request_body = Presented,
+    responses((status = 200, description = "the session goes on", body = Session), Problems),
+    extensions(("x-idempotent-because" = json!("the refresh token is its own key and works once, and a stored reply would keep its tokens"))),
+)]
+pub async fn refresh(
+    State(app): State<App>,
+    Json(body): Json<Presented>,
+) -> Result<impl IntoResponse, Error> {
+    let session = session::rotate(&app, &body.refresh_token).await?;
+    Ok(([(header::CACHE_CONTROL, "no-store")], Json(session)))
+}
