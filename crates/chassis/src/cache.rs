@@ -120,19 +120,20 @@ impl Cache {
         .await;
     }
 
-    /// Stores `value` as `version` of `key` for `ttl`, unless a newer version is there.
-    pub async fn put_newer(&self, key: &str, version: i64, value: &[u8], ttl: Duration) {
+    /// Stores `value` as `version` of `key` for `ttl`, unless a newer version is there. Gives `false` when Redis was
+    /// away, so that an older version may still be there or come back.
+    pub async fn put_newer(&self, key: &str, version: i64, value: &[u8], ttl: Duration) -> bool {
         let mut redis = self.redis.clone();
-        self.call("put_newer", async {
-            let mut invocation = PUT_NEWER.key(self.key(key));
-            invocation
+        let put = self.call("put_newer", async {
+            PUT_NEWER
+                .key(self.key(key))
                 .arg(version)
                 .arg(value)
                 .arg(millis(ttl))
                 .invoke_async::<()>(&mut redis)
                 .await
-        })
-        .await;
+        });
+        put.await.is_some()
     }
 
     /// The version and bytes that [`put_newer`](Self::put_newer) stored under `key`.

@@ -26,7 +26,7 @@ pub struct Config {
     pub policies: Policies,
     /// How long a request may wait for the head of its reply.
     pub timeout: Duration,
-    /// How many requests may wait for one upstream's reply. It accepts as many connections by default.
+    /// How many requests may wait for one upstream's reply, which is how many connections there are to it.
     pub in_flight: usize,
     /// How often each upstream is asked whether it is ready.
     pub health_interval: Duration,
@@ -53,7 +53,7 @@ impl Config {
             unlimited: networks(env, "RATE_LIMIT_ALLOW"),
             policies: Policies::default(),
             timeout: Duration::from_millis(env.parsed("UPSTREAM_TIMEOUT_MS", 30_000)),
-            in_flight: env.parsed("UPSTREAM_IN_FLIGHT", 4096),
+            in_flight: env.parsed("UPSTREAM_IN_FLIGHT", 1024),
             health_interval: Duration::from_millis(env.parsed("HEALTH_INTERVAL_MS", 10_000)),
             sockets: env.parsed("WS_SOCKETS", 10_000),
             sockets_per_client: env.parsed("WS_SOCKETS_PER_CLIENT", 100),

@@ -7,7 +7,7 @@
 //! is refused before anything is forwarded; a body is streamed, never collected; a request is sent a second time only
 //! where that cannot do its work twice. Every refusal is `application/problem+json` with the trace id.
 //!
-//! A request reads in this order: [`edge`] (trace, route, limit), [`proxy`] (token, headers, upstream), [`upstream`].
+//! A request reads in this order: `edge` (trace, route, client), `limit`, `proxy` (token, headers, sending), `turns`.
 
 mod body;
 pub mod breaker;
@@ -24,6 +24,7 @@ mod operations;
 mod proxy;
 pub mod routes;
 mod sockets;
+mod turns;
 mod upstream;
 
 use std::{sync::Arc, time::Duration};
@@ -34,12 +35,8 @@ use ipnet::IpNet;
 use tokio::net::TcpListener;
 
 use crate::{
-    edge::Edge,
-    limit::Limits,
-    proxy::Proxy,
-    routes::PerService,
-    sockets::Sockets,
-    upstream::{HttpClient, Upstreams},
+    edge::Edge, limit::Limits, proxy::Proxy, routes::PerService, sockets::Sockets,
+    turns::Upstreams, upstream::HttpClient,
 };
 pub use config::Config;
 pub use limit::{Policies, Policy};

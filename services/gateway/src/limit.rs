@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// How often full buckets are thrown away; without that, each client ever seen would stay in memory.
-const HOUSEKEEPING: Duration = Duration::from_secs(60);
+const HOUSEKEEPING: Duration = Duration::from_mins(1);
 
 /// One limit: a bucket of `burst` requests, into which one falls back every `period`.
 #[derive(Clone, Copy, Debug)]

@@ -31,7 +31,8 @@ use crate::{
     error::Error,
     forwarding,
     routes::{self, Kind, Service},
-    upstream::{Tried, Upstream},
+    turns::Tried,
+    upstream::Upstream,
 };
 
 /// The largest body of a request, in bytes.
@@ -87,9 +88,7 @@ async fn pass_on(app: &Arc<App>, visit: Visit, mut request: Request) -> Result<R
         return Err(Error::BodyTooLarge.into());
     }
     let socket = match visit.route.kind {
-        Kind::Feed if forwarding::asks_for_websocket(request.headers()) => {
-            request.extensions_mut().remove::<OnUpgrade>()
-        }
+        Kind::Feed if is_handshake(&request) => request.extensions_mut().remove::<OnUpgrade>(),
         _ => None,
     };
     let seat = socket
@@ -120,6 +119,10 @@ async fn pass_on(app: &Arc<App>, visit: Visit, mut request: Request) -> Result<R
         forwarding::upgrade(response.headers_mut());
     }
     Ok(response.map(Body::new))
+}
+
+fn is_handshake(request: &Request) -> bool {
+    request.method() == Method::GET && forwarding::asks_for_websocket(request.headers())
 }
 
 fn declared_length(headers: &HeaderMap) -> Option<u64> {
@@ -154,7 +157,7 @@ async fn send(app: &App, service: Service, call: &Call) -> Result<http::Response
     let mut tried = Tried::default();
     let mut repeated = false;
     loop {
-        let turn = app.upstreams[service].pick(&mut tried)?;
+        let turn = app.upstreams[service].pick(&mut tried).await?;
         match timeout_at(deadline, app.client.request(call.to(&turn))).await {
             Ok(Ok(response)) => {
                 turn.answered();
@@ -171,6 +174,7 @@ async fn send(app: &App, service: Service, call: &Call) -> Result<http::Response
                     State::Untouched | State::Open | State::Finished => {}
                 }
                 tracing::debug!(%error, "an upstream broke off");
+                turn.broke_off();
                 if repeated || !call.repeatable {
                     return Err(Error::Closed);
                 }

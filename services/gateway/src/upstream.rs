@@ -1,16 +1,16 @@
-//! The processes behind the gateway: where they are, how they are, and whose turn it is.
+//! One process behind the gateway: where it is and how it is.
 
 use std::{
     sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
+        LazyLock,
+        atomic::{AtomicBool, Ordering::Relaxed},
     },
     time::Duration,
 };
 
 use axum::body::Body;
 use bytes::Bytes;
-use chassis::clock::Clock;
+use chassis::{clock::Clock, telemetry::metrics};
 use http::{
     HeaderValue, Request, StatusCode, Uri,
     uri::{Authority, PathAndQuery, Scheme},
@@ -20,20 +20,23 @@ use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::{TokioExecutor, TokioTimer},
 };
-use tokio::{sync::Notify, time::timeout};
+use prometheus::IntCounterVec;
+use tokio::{
+    sync::{Notify, Semaphore, SemaphorePermit},
+    time::timeout,
+};
 
 use crate::{
     body::{Playback, Tape},
     breaker::{Breaker, Failure},
-    error::Error,
     routes::Service,
 };
 
 /// The client that all upstreams share: HTTP/1.1 over kept connections.
 pub type HttpClient = Client<HttpConnector, Playback>;
 
-/// How long a connection may take to come about.
-const CONNECT: Duration = Duration::from_secs(1);
+/// How long a connection may take to come about: long enough for a lost packet to be sent again, after a second.
+const CONNECT: Duration = Duration::from_secs(2);
 /// How long a connection is kept idle. The services close theirs after 10 s without a request, and a connection that
 /// is taken up while it is being closed loses a request.
 const IDLE: Duration = Duration::from_secs(6);
@@ -41,6 +44,14 @@ const IDLE: Duration = Duration::from_secs(6);
 const ASK: Duration = Duration::from_secs(2);
 /// The longest answer to such a question, in bytes.
 const ANSWER: usize = 4 << 20;
+
+static FAILURES: LazyLock<IntCounterVec> = LazyLock::new(|| {
+    metrics::counter(
+        "gateway_upstream_failures_total",
+        "Requests that an upstream did not answer, by cause.",
+        &["service", "cause"],
+    )
+});
 
 /// Makes the client.
 pub fn client() -> HttpClient {
@@ -60,13 +71,14 @@ pub struct Upstream {
     authority: Authority,
     host: HeaderValue,
     ready: AtomicBool,
-    in_flight: AtomicUsize,
+    seats: Semaphore,
     breaker: Breaker,
     doubt: Notify,
 }
 
 impl Upstream {
-    fn new(service: Service, authority: Authority, clock: Clock) -> Self {
+    /// An upstream that so many requests may wait for at once.
+    pub fn new(service: Service, authority: Authority, seats: usize, clock: Clock) -> Self {
         let host = HeaderValue::from_str(authority.as_str())
             .unwrap_or_else(|_| unreachable!("an authority is visible ASCII"));
         Self {
@@ -74,7 +86,7 @@ impl Upstream {
             authority,
             host,
             ready: AtomicBool::new(true),
-            in_flight: AtomicUsize::new(0),
+            seats: Semaphore::new(seats),
             breaker: Breaker::new(clock),
             doubt: Notify::new(),
         }
@@ -95,9 +107,29 @@ impl Upstream {
         self.host.clone()
     }
 
+    /// Takes one of its seats, where one is free; a request has it until the head of the reply is there.
+    pub fn seat(&self) -> Option<SemaphorePermit<'_>> {
+        self.seats.try_acquire().ok()
+    }
+
+    /// Waits for one of its seats.
+    pub async fn free_seat(&self) -> Option<SemaphorePermit<'_>> {
+        self.seats.acquire().await.ok()
+    }
+
+    /// Whether its breaker lets a request through (see [`Breaker::admits`]).
+    pub fn admits(&self) -> bool {
+        self.breaker.admits()
+    }
+
+    /// Whether it said that it is ready.
+    pub fn is_ready(&self) -> bool {
+        self.ready.load(Relaxed)
+    }
+
     /// Whether requests may be sent without a doubt.
     pub fn is_sound(&self) -> bool {
-        self.ready.load(Relaxed) && self.breaker.is_closed()
+        self.is_ready() && self.breaker.is_closed()
     }
 
     /// Returns when a request has failed to connect.
@@ -112,6 +144,10 @@ impl Upstream {
 
     /// Notes that a request got no connection, or no reply in time.
     pub fn failed(&self, how: Failure) {
+        self.count(match how {
+            Failure::Connect => "connect",
+            Failure::Timeout => "timeout",
+        });
         if how == Failure::Connect {
             // Others are preferred until a check gets through.
             self.ready.store(false, Relaxed);
@@ -120,6 +156,17 @@ impl Upstream {
         if self.breaker.failed(how) {
             tracing::warn!(service = self.service.name(), upstream = %self.authority, cause = ?how, "breaker opened");
         }
+    }
+
+    /// Notes that it broke off before it answered. That is no reason to leave it alone: it did take the request.
+    pub fn broke_off(&self) {
+        self.count("closed");
+    }
+
+    fn count(&self, cause: &str) {
+        FAILURES
+            .with_label_values(&[self.service.name(), cause])
+            .inc();
     }
 
     /// Notes what `/readyz` answered; nothing where it could not be reached.
@@ -149,100 +196,5 @@ impl Upstream {
         })
         .await
         .ok()?
-    }
-}
-
-/// The processes of one service, which take turns.
-pub struct Upstreams {
-    all: Vec<Arc<Upstream>>,
-    next: AtomicUsize,
-    /// How many requests may wait for the reply of one of them.
-    in_flight: usize,
-}
-
-/// Which of a service's processes were tried for a request already.
-#[derive(Default)]
-pub struct Tried(u64);
-
-impl Tried {
-    /// Allows an upstream another try.
-    pub fn forget(&mut self, turn: &Turn) {
-        self.0 &= !(1 << turn.index);
-    }
-}
-
-/// The right to send one request to an upstream; it counts as in flight until this is dropped.
-pub struct Turn {
-    upstream: Arc<Upstream>,
-    index: usize,
-}
-
-impl std::ops::Deref for Turn {
-    type Target = Upstream;
-
-    fn deref(&self) -> &Upstream {
-        &self.upstream
-    }
-}
-
-impl Drop for Turn {
-    fn drop(&mut self) {
-        self.upstream.in_flight.fetch_sub(1, Relaxed);
-    }
-}
-
-impl Upstreams {
-    /// The processes at these addresses, of which the first 64 are used.
-    pub fn new(service: Service, addresses: &[Authority], in_flight: usize, clock: &Clock) -> Self {
-        let upstream =
-            |address: &Authority| Arc::new(Upstream::new(service, address.clone(), clock.clone()));
-        Self {
-            all: addresses
-                .iter()
-                .take(u64::BITS as usize)
-                .map(upstream)
-                .collect(),
-            next: AtomicUsize::new(0),
-            in_flight,
-        }
-    }
-
-    /// All of them.
-    pub fn all(&self) -> &[Arc<Upstream>] {
-        &self.all
-    }
-
-    /// Picks the next one in turn that was not tried yet: one that is ready, else one that says it is not, since it
-    /// knows best what to answer. A breaker that is open keeps an upstream out.
-    ///
-    /// # Errors
-    /// Where there is none left, or none that can take more.
-    pub fn pick(&self, tried: &mut Tried) -> Result<Turn, Error> {
-        let first = self.next.fetch_add(1, Relaxed);
-        let in_turn = || (0..self.all.len()).map(|step| first.wrapping_add(step) % self.all.len());
-        let mut full = false;
-        for only_ready in [true, false] {
-            for index in in_turn() {
-                let upstream = &self.all[index];
-                if tried.0 & 1 << index != 0 || only_ready && !upstream.ready.load(Relaxed) {
-                    continue;
-                }
-                if upstream.in_flight.load(Relaxed) >= self.in_flight {
-                    full = true;
-                } else if upstream.breaker.admits() {
-                    tried.0 |= 1 << index;
-                    upstream.in_flight.fetch_add(1, Relaxed);
-                    return Ok(Turn {
-                        upstream: upstream.clone(),
-                        index,
-                    });
-                }
-            }
-        }
-        Err(if full {
-            Error::Overloaded
-        } else {
-            Error::Unavailable
-        })
     }
 }

@@ -7,7 +7,11 @@ use common::ids::PaymentId;
 use prometheus::IntCounterVec;
 
 static ALARMS: LazyLock<IntCounterVec> = LazyLock::new(|| {
-    metrics::counter("payment_alarms_total", "Findings about payments that a person must look into.", &["kind"])
+    metrics::counter(
+        "payment_alarms_total",
+        "Findings about payments that a person must look into.",
+        &["kind"],
+    )
 });
 
 /// The provider's reply is about another amount, currency or mode than we asked for.

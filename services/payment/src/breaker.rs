@@ -22,10 +22,17 @@ pub struct Breaker {
 }
 
 enum State {
-    Closed { failures: u32 },
-    Open { until: Instant },
+    Closed {
+        failures: u32,
+    },
+    Open {
+        until: Instant,
+    },
     // A probe that is dropped and never reports loses its turn after the rest.
-    Probing { passed: u32, busy_until: Option<Instant> },
+    Probing {
+        passed: u32,
+        busy_until: Option<Instant>,
+    },
 }
 
 impl Breaker {

@@ -4,9 +4,7 @@
 //! answer is recorded by compare-and-set. Whoever repeats it, a second click, another process, or the resolver
 //! after a crash, sends the same key and the same bytes, and the provider answers all of them with the same intent.
 
-use axum::response::{IntoResponse, Response};
-use chassis::{db::Tx, telemetry};
-use chrono::{DateTime, Utc};
+use chassis::telemetry;
 use common::{
     auth::tokens::Ticket,
     events::Event,
@@ -15,7 +13,6 @@ use common::{
     payment::{Event as Happened, State},
 };
 use secrecy::ExposeSecret;
-use serde::Serialize;
 use sqlx::PgExecutor;
 
 use crate::{
@@ -95,7 +92,9 @@ pub async fn open(app: &App, payment: Payment) -> Result<Asked, Error> {
     let retry_at = now + app.settings.resolve_after;
     let Some(call) = payments::request(app.db.pool(), id, now, retry_at).await? else {
         // Its webhook or a twin was faster than this look at it.
-        let payment = payments::find(app.db.pool(), id).await?.ok_or(Error::NotFound)?;
+        let payment = payments::find(app.db.pool(), id)
+            .await?
+            .ok_or(Error::NotFound)?;
         let known = payment.provider_ref.clone().ok_or(Error::Closed)?;
         return again(app, payment, &known).await;
     };
@@ -113,16 +112,28 @@ pub async fn record(executor: impl PgExecutor<'_>, asked: &Asked) -> Result<Paym
     let payment = payments::record_intent(executor, id, &asked.intent.id).await?;
     let payment = payment.ok_or(Error::NotFound)?;
     if payment.provider_ref.as_deref() != Some(&asked.intent.id) {
-        alarm::raise(alarm::SECOND_INTENT, Some(id), "the provider gave another intent for the same key");
-        return Err(Error::Internal("a second intent for one payment".to_owned()));
+        alarm::raise(
+            alarm::SECOND_INTENT,
+            Some(id),
+            "the provider gave another intent for the same key",
+        );
+        return Err(Error::Internal(
+            "a second intent for one payment".to_owned(),
+        ));
     }
     Ok(payment)
 }
 
 /// Where the donor pays.
 pub fn checkout_url(app: &App, intent: &Intent) -> String {
-    let secret = serde_urlencoded::to_string([("client_secret", intent.client_secret.expose_secret())]);
-    format!("{}/{}?{}", app.settings.checkout_url, intent.id, secret.unwrap_or_default())
+    let secret =
+        serde_urlencoded::to_string([("client_secret", intent.client_secret.expose_secret())]);
+    format!(
+        "{}/{}?{}",
+        app.settings.checkout_url,
+        intent.id,
+        secret.unwrap_or_default()
+    )
 }
 
 async fn again(app: &App, payment: Payment, known: &str) -> Result<Asked, Error> {
@@ -137,12 +148,26 @@ async fn again(app: &App, payment: Payment, known: &str) -> Result<Asked, Error>
 
 /// The provider's answers are checked as its webhooks are.
 fn belongs(app: &App, payment: Payment, intent: Intent) -> Result<Asked, Error> {
-    let amount = (intent.amount, intent.currency.to_uppercase(), intent.livemode);
-    let asked_for = (payment.amount.minor, payment.amount.currency.as_str().to_owned(), app.settings.livemode);
+    let amount = (
+        intent.amount,
+        intent.currency.to_uppercase(),
+        intent.livemode,
+    );
+    let asked_for = (
+        payment.amount.minor,
+        payment.amount.currency.as_str().to_owned(),
+        app.settings.livemode,
+    );
     if amount != asked_for {
         let id = Some(payment.payment_id);
-        alarm::raise(alarm::INTENT_MISMATCH, id, "the provider's intent is not what we asked for");
-        return Err(Error::Internal("the provider's intent is not the one asked for".to_owned()));
+        alarm::raise(
+            alarm::INTENT_MISMATCH,
+            id,
+            "the provider's intent is not what we asked for",
+        );
+        return Err(Error::Internal(
+            "the provider's intent is not the one asked for".to_owned(),
+        ));
     }
     Ok(Asked { payment, intent })
 }
@@ -151,10 +176,22 @@ fn belongs(app: &App, payment: Payment, intent: Intent) -> Result<Asked, Error> 
 async fn unopened(app: &App, payment: Payment, failure: Failure) -> Result<Error, Error> {
     note(payment.payment_id, &failure);
     match failure {
-        Failure::Refused { declined, code, message } => {
-            let decline = Decline { code: code.clone(), decline_code: None, message };
+        Failure::Refused {
+            declined,
+            code,
+            message,
+        } => {
+            let decline = Decline {
+                code: code.clone(),
+                decline_code: None,
+                message,
+            };
             fail(app, payment.payment_id, &decline).await?;
-            Ok(if declined { Error::Declined(code) } else { Error::Refused(code) })
+            Ok(if declined {
+                Error::Declined(code)
+            } else {
+                Error::Refused(code)
+            })
         }
         Failure::Unknown(_) => {
             let retry_at = app.clock.now() + app.settings.resolve_after;
@@ -176,15 +213,30 @@ fn note(id: PaymentId, failure: &Failure) {
 async fn fail(app: &App, id: PaymentId, decline: &Decline) -> Result<(), Error> {
     let mut tx = app.db.begin().await?;
     let locked = payments::lock(&mut tx, &[id], &[]).await?;
-    let Some(mut payment) = locked.into_iter().find(|payment| payment.provider_ref.is_none()) else {
+    let Some(mut payment) = locked
+        .into_iter()
+        .find(|payment| payment.provider_ref.is_none())
+    else {
         return Ok(());
     };
     let was = payment.version;
     let now = app.clock.now();
-    let told = Told { minor: 0, decline: Some(decline) };
-    let Ok(change) = payment.hear(Happened::Failed, told, now) else { return Ok(()) };
+    let told = Told {
+        minor: 0,
+        decline: Some(decline),
+    };
+    let Ok(change) = payment.hear(Happened::Failed, told, now) else {
+        return Ok(());
+    };
     payment.outcome = Outcome::Known;
-    payments::save(&mut tx, &[Saved { payment: &payment, was }]).await?;
+    payments::save(
+        &mut tx,
+        &[Saved {
+            payment: &payment,
+            was,
+        }],
+    )
+    .await?;
     let trace_id = telemetry::trace_id();
     let steps: Vec<_> = change
         .transitions
@@ -217,6 +269,5 @@ fn origin(ticket: Ticket, traceparent: Option<String>) -> Origin {
         capture: ticket.capture,
         expires_at: ticket.pledge_expires_at,
         traceparent,
-        announced: false,
     }
 }

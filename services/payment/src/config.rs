@@ -65,7 +65,11 @@ impl Config {
 impl Psp {
     fn read(env: &mut Env) -> Self {
         let secrets = env.string("PSP_WEBHOOK_SECRET");
-        let secrets: Vec<_> = secrets.split(',').map(str::trim).filter(|secret| !secret.is_empty()).collect();
+        let secrets: Vec<_> = secrets
+            .split(',')
+            .map(str::trim)
+            .filter(|secret| !secret.is_empty())
+            .collect();
         Self {
             url: env.string("PSP_URL"),
             secret_key: env.string("PSP_SECRET_KEY").into(),

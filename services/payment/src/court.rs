@@ -9,11 +9,7 @@ use std::collections::{HashMap, HashSet};
 
 use chassis::{clock::Clock, telemetry};
 use chrono::{DateTime, Utc};
-use common::{
-    group_commit::Batch,
-    ids::PaymentId,
-    outbox,
-};
+use common::{group_commit::Batch, ids::PaymentId, outbox};
 use sqlx::PgConnection;
 
 use crate::{
@@ -117,10 +113,7 @@ struct Ruled<'a> {
 }
 
 impl Docket {
-    async fn open(
-        connection: &mut PgConnection,
-        items: &[Delivery],
-    ) -> Result<Self, sqlx::Error> {
+    async fn open(connection: &mut PgConnection, items: &[Delivery]) -> Result<Self, sqlx::Error> {
         let news = || {
             items.iter().filter_map(|item| match &item.notice.about {
                 About::Intent(news) => Some(news),
@@ -129,11 +122,11 @@ impl Docket {
         };
         let named: Vec<PaymentId> = news().filter_map(|news| news.payment_id).collect();
         let intents: Vec<&str> = news().map(|news| news.intent.as_str()).collect();
-        let locked = match intents.is_empty() {
-            true => Vec::new(),
-            false => payments::lock(connection, &named, &intents).await?,
-        };
-        let events: Vec<&str> = items.iter().map(|item| item.notice.event_id.as_str()).collect();
+        let locked = payments::lock(connection, &named, &intents).await?;
+        let events: Vec<&str> = items
+            .iter()
+            .map(|item| item.notice.event_id.as_str())
+            .collect();
         let known = webhooks::known(connection, &events).await?;
         let mut docket = Self {
             payments: Vec::with_capacity(locked.len()),
@@ -185,7 +178,10 @@ impl Docket {
             self.by_intent.insert(intent.clone(), at);
         }
         held.changed |= ruling.change.is_some();
-        let traceparent = ruling.change.as_ref().and_then(|change| trace(&held.payment, change));
+        let traceparent = ruling
+            .change
+            .as_ref()
+            .and_then(|change| trace(&held.payment, change));
         Some(Ruled {
             delivery,
             payment_id: Some(held.payment.payment_id),
@@ -208,7 +204,9 @@ impl Docket {
         for ruled in ruled {
             let Delivery { notice, .. } = ruled.delivery;
             rows.push(row(ruled));
-            let Some(change) = &ruled.ruling.change else { continue };
+            let Some(change) = &ruled.ruling.change else {
+                continue;
+            };
             moving.push(notice.event_id.as_str());
             steps.extend(change.transitions.iter().map(|step| transitions::Recorded {
                 payment_id: change.event.payment_id,
@@ -228,14 +226,13 @@ impl Docket {
             }));
             told.push(outbox::Row::of(&change.event, ruled.traceparent.clone()));
         }
-        let new = match rows.is_empty() {
-            true => HashSet::new(),
-            false => webhooks::insert_new(connection, &rows).await?,
-        };
+        let new = webhooks::insert_new(connection, &rows).await?;
         if moving.iter().any(|event| !new.contains(*event)) {
             // The locks rule this out. Should it happen all the same, nothing of this batch may stand; on the next
             // try the event is known.
-            return Err(sqlx::Error::Protocol("an event was judged twice at once".to_owned()));
+            return Err(sqlx::Error::Protocol(
+                "an event was judged twice at once".to_owned(),
+            ));
         }
         let changed = self.payments.iter().filter(|held| held.changed);
         let changed: Vec<_> = changed

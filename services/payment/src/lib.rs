@@ -1,1 +1,162 @@
-//! c
+//! Turns pledges into money, once.
+//!
+//! Serves `POST /api/payments`, `GET /api/payments/{id}`, `GET /api/payments/{id}/checkout` and
+//! `POST /api/webhooks/psp/stripe`. Consumes `pledge.created` of `cfa.pledge.events.v1`; publishes
+//! `cfa.payment.events.v1`, keyed by the pledge. Owns schema `payment`: `payments`, `payment_transitions`,
+//! `payment_attempts`, `webhook_events`, and the shared outbox and idempotency tables.
+//!
+//! Invariants: a pledge has at most one payment that can still be charged, and a payment at most one intent at the
+//! provider; a state only moves along `common::payment::apply`; an event of the provider has its effect once, in the
+//! transaction that stores its verdict; amounts are never taken from a webhook's word alone; no row changes without
+//! its event in the same transaction; client secrets are not stored, except sealed. The provider is never called
+//! inside a transaction.
+//!
+//! What contradicts the record, or concerns a payment that is not known, is stored and alarmed, and moves nothing.
+//! This crate never reads another schema and never sums totals.
+
+mod alarm;
+pub mod breaker;
+mod charge;
+mod config;
+mod consumers;
+mod court;
+mod db;
+pub mod domain;
+mod error;
+mod provider;
+mod routes;
+pub mod seal;
+pub mod signature;
+mod workers;
+
+use std::{sync::Arc, time::Duration};
+
+use axum::extract::FromRef;
+use chassis::{
+    cache::Cache,
+    clock::Clock,
+    db::Db,
+    http::{AppInfo, Health},
+    kafka::Kafka,
+    lifecycle::Lifecycle,
+};
+use common::{
+    auth::{Verifier, tokens::Signer},
+    events::topics,
+    group_commit::Writer,
+    idempotency::Idempotency,
+    outbox,
+};
+use secrecy::SecretString;
+use tokio::net::TcpListener;
+
+use consumers::pledge_created::PledgeCreated;
+use court::Court;
+use provider::Stripe;
+use seal::Sealer;
+
+pub use config::{Config, Psp};
+
+/// The schema of this service.
+pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations/payment");
+
+/// What handlers share.
+#[derive(Clone)]
+struct App {
+    db: Db,
+    clock: Clock,
+    life: Lifecycle,
+    verifier: Verifier,
+    signer: Signer,
+    idempotency: Idempotency,
+    sealer: Sealer,
+    psp: Arc<Stripe>,
+    court: Writer<Court>,
+    settings: Arc<Settings>,
+}
+
+/// What does not change while the process runs.
+struct Settings {
+    webhook_secrets: Vec<SecretString>,
+    checkout_url: String,
+    livemode: bool,
+    resolve_every: Duration,
+    resolve_after: chrono::Duration,
+}
+
+impl FromRef<App> for Verifier {
+    fn from_ref(app: &App) -> Self {
+        app.verifier.clone()
+    }
+}
+
+/// Serves on `listener` until the process is asked to stop.
+///
+/// # Errors
+/// The database never came, or the configuration cannot be used.
+pub async fn run(config: Config, listener: TcpListener, life: Lifecycle) -> anyhow::Result<()> {
+    let verifier =
+        Verifier::new(&config.jwt_public_keys, config.clock.clone()).map_err(anyhow::Error::msg)?;
+    let db = Db::connect(&config.db, &MIGRATOR, &life).await?;
+    let cache = Cache::connect(&config.cache)?;
+    let kafka = Kafka::new(&config.kafka);
+    kafka
+        .ensure(&[topics::PLEDGE.into(), topics::PAYMENT.into()])
+        .await;
+    outbox::spawn_publisher("payment", &db, &kafka, &life);
+    let hear = PledgeCreated::new(&db, &config.clock);
+    kafka.consume("payment", &[topics::PLEDGE.into()], hear, &life);
+    let app = App {
+        idempotency: Idempotency::new(&db, &cache, &verifier, &life),
+        signer: Signer::new(&config.token_secret),
+        sealer: Sealer::new(&config.token_secret),
+        psp: Arc::new(Stripe::new(&config.psp)?),
+        court: Writer::spawn("court", Court::new(config.clock.clone()), &db, &life),
+        settings: Arc::new(Settings {
+            livemode: config.psp.is_live(),
+            webhook_secrets: config.psp.webhook_secrets,
+            checkout_url: config.psp.checkout_url.trim_end_matches('/').to_owned(),
+            resolve_every: config.resolve_every,
+            resolve_after: chrono::Duration::from_std(config.resolve_after)?,
+        }),
+        db,
+        clock: config.clock,
+        life: life.clone(),
+        verifier,
+    };
+    life.spawn("resolver", workers::resolve::run(app.clone()));
+    let health = health(&app.db, &kafka, &cache);
+    let (routes, openapi) = routes::router(app).split_for_parts();
+    let service = chassis::http::service(
+        routes,
+        AppInfo {
+            name: "payment",
+            health,
+            openapi,
+        },
+        &life,
+    );
+    chassis::http::serve(listener, service, &life).await
+}
+
+/// Describes the routes of this service.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    routes::described().into_openapi()
+}
+
+fn health(db: &Db, kafka: &Kafka, cache: &Cache) -> Health {
+    let (db, kafka, cache) = (db.clone(), kafka.clone(), cache.clone());
+    Health::new()
+        .with("database", true, move || {
+            let db = db.clone();
+            async move { db.ready().await }
+        })
+        .with("kafka", false, move || {
+            let kafka = kafka.clone();
+            async move { kafka.healthy().await }
+        })
+        .with("redis", false, move || {
+            let cache = cache.clone();
+            async move { cache.healthy().await }
+        })
+}

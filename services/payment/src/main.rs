@@ -1,2 +1,7 @@
-//! c
-fn main() {}
+//! The payment service's process.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    chassis::process::main("payment", 3004, payment::Config::read, payment::run)
+}

@@ -19,7 +19,11 @@ const REPLY_LIMIT: usize = 256 * 1024;
 const PAUSE: Duration = Duration::from_millis(100);
 
 static CALLS: LazyLock<IntCounterVec> = LazyLock::new(|| {
-    metrics::counter("psp_calls_total", "Calls to the payment provider by outcome.", &["call", "outcome"])
+    metrics::counter(
+        "psp_calls_total",
+        "Calls to the payment provider by outcome.",
+        &["call", "outcome"],
+    )
 });
 
 /// A payment intent as the provider has it.
@@ -225,7 +229,9 @@ fn read(status: StatusCode, body: &[u8]) -> Tried {
         let unreadable = || Failure::Unknown("the reply is not an intent".to_owned());
         return Tried::Done(intent.ok_or_else(unreadable));
     }
-    let detail = serde_json::from_slice::<ErrorBody>(body).unwrap_or_default().error;
+    let detail = serde_json::from_slice::<ErrorBody>(body)
+        .unwrap_or_default()
+        .error;
     let said = || {
         let code = detail.code.clone().unwrap_or_default();
         format!("{} {} {code}", status.as_u16(), detail.kind)
@@ -252,5 +258,8 @@ fn secret<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<SecretStr
 
 /// Letters, digits and underscores: safe in a path and in a URL.
 fn is_reference(id: &str) -> bool {
-    (1..=255).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+    (1..=255).contains(&id.len())
+        && id
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }

@@ -1,2 +1,7 @@
-//! c
-fn main() {}
+//! The totals service's process.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    chassis::process::main("totals", 3005, totals::Config::read, totals::run)
+}

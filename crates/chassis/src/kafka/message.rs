@@ -121,9 +121,11 @@ impl From<sqlx::Error> for Fault {
     /// of the database or of a deployment, and no reason to set a message aside.
     fn from(error: sqlx::Error) -> Self {
         let permanent = match &error {
-            sqlx::Error::Database(cause) => cause
-                .code()
-                .is_some_and(|code| code.starts_with("22") || code.starts_with("23")),
+            sqlx::Error::Database(cause) => cause.code().is_some_and(|code| {
+                ["21", "22", "23"]
+                    .iter()
+                    .any(|class| code.starts_with(class))
+            }),
             sqlx::Error::ColumnDecode { .. }
             | sqlx::Error::Decode(_)
             | sqlx::Error::Encode(_)

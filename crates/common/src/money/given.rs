@@ -12,10 +12,11 @@ use super::{Currency, Money, UnknownCurrency};
 /// currency by a code of its own instead of a general refusal of the body.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(as = Money)]
 pub struct GivenMoney {
+    /// A whole number of minor units: cents for USD, yen for JPY, fils for KWD.
     #[schema(value_type = i64, example = 2500)]
     amount: Value,
+    /// An upper-case ISO 4217 code.
     #[schema(example = "USD", min_length = 3, max_length = 3)]
     currency: String,
 }

@@ -31,6 +31,11 @@ impl Identity {
         Self::of(self.pid) == Some(self)
     }
 
+    /// The pid of the process that started this one, or that took it over.
+    pub fn parent(self) -> Option<i32> {
+        Some(Stat::read(self.pid)?.parent)
+    }
+
     /// Sends the signal to the process, if it is still this one.
     pub fn signal(self, signal: Signal) {
         if self.is_alive() {

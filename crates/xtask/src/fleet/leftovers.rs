@@ -18,30 +18,36 @@ pub struct Leftover {
     pub program: String,
 }
 
-/// Every process, except our own, that carries the mark of this run directory or of one below it.
+/// Every process, except our own, that carries the mark of this run directory or of one below it. Those that were
+/// started by another of them are left to their parent.
 pub fn find(run_dir: &Path) -> Vec<Leftover> {
     let own = std::process::id().cast_signed();
-    identity::pids()
-        .filter(|pid| *pid != own)
-        .filter(|pid| belongs(*pid, run_dir))
-        .filter_map(|pid| {
-            Some(Leftover {
-                identity: Identity::of(pid)?,
-                program: program(pid),
-            })
+    let marked: Vec<Identity> = identity::pids()
+        .filter(|pid| *pid != own && belongs(*pid, run_dir))
+        .filter_map(Identity::of)
+        .collect();
+    marked
+        .iter()
+        .filter(|one| !marked.iter().any(|other| Some(other.pid) == one.parent()))
+        .map(|one| Leftover {
+            identity: *one,
+            program: program(one.pid),
         })
         .collect()
 }
 
 /// Ends every leftover: first with SIGTERM, after `grace` with SIGKILL. Returns the names of what it ended.
-///
-/// PostgreSQL takes SIGTERM as "wait for the clients to leave", which is right here, as they are ended in the same
-/// moment. Its own children end with it.
 pub fn sweep(run_dir: &Path, grace: Duration) -> Vec<String> {
     let found = find(run_dir);
     let deadline = Instant::now() + grace;
     for other in &found {
-        other.identity.signal(Signal::SIGTERM);
+        // PostgreSQL takes SIGTERM as "wait for the clients to leave", and SIGINT as "send them away".
+        let farewell = if other.program == "postgres" {
+            Signal::SIGINT
+        } else {
+            Signal::SIGTERM
+        };
+        other.identity.signal(farewell);
     }
     for other in &found {
         let left = deadline.saturating_duration_since(Instant::now());

@@ -220,7 +220,7 @@ async fn whoever_is_not_known_is_refused() {
     assert_eq!(app.count("campaigns").await, 0);
 }
 
-/// The tests that meet each code; a code without one does not compile here, or is not in the list.
+/// A new code without a test that asserts it is found here.
 #[test]
 fn every_code_is_met_by_a_test() {
     let source = [

@@ -65,11 +65,11 @@ async fn drafts_are_listed_to_their_organiser_and_to_admins_alone() {
 
     assert_eq!(
         page(&app, "?status=DRAFT", Some(&one.token)).await.0,
-        [of_one.clone()]
+        [of_one.as_str()]
     );
     assert_eq!(
         page(&app, "?status=DRAFT", Some(&two.token)).await.0,
-        [of_two.clone()]
+        [of_two.as_str()]
     );
     assert_eq!(
         page(&app, "?status=DRAFT", Some(&app.admin)).await.0,
@@ -77,7 +77,7 @@ async fn drafts_are_listed_to_their_organiser_and_to_admins_alone() {
     );
     assert!(page(&app, "?status=DRAFT", None).await.0.is_empty());
     assert!(page(&app, "?status=COMPLETED", None).await.0.is_empty());
-    assert_eq!(page(&app, "", None).await.0, [active.clone()]);
+    assert_eq!(page(&app, "", None).await.0, [active.as_str()]);
     assert_eq!(
         page(&app, "?status=ACTIVE", Some(&two.token)).await.0,
         [active]

@@ -149,7 +149,7 @@ async fn a_trace_goes_on_where_it_is_valid_and_begins_where_it_is_not() {
 #[tokio::test]
 async fn a_trusted_proxy_is_believed_about_client_scheme_and_host() {
     let fleet = Fleet::with(&[], |config| {
-        config.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()]
+        config.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
     })
     .await;
     fleet
@@ -168,4 +168,20 @@ async fn a_trusted_proxy_is_believed_about_client_scheme_and_host() {
     );
     assert_eq!(seen.header("x-forwarded-proto"), Some("https"));
     assert_eq!(seen.header("x-forwarded-host"), Some("give.example"));
+}
+
+#[tokio::test]
+async fn a_reply_without_a_body_still_tells_the_length_of_one() {
+    let fleet = Fleet::start().await;
+    let whole = fleet.get("/api/campaigns").await;
+    let head = fleet
+        .request(Method::HEAD, "/api/campaigns")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(
+        head.headers()["content-length"],
+        whole.headers()["content-length"]
+    );
+    assert!(head.text().await.unwrap().is_empty());
 }

@@ -70,7 +70,7 @@ impl Fleet {
             ratio: 0.0,
             filter: "off".into(),
         };
-        std::mem::forget(telemetry::install("gateway", &quiet).expect("telemetry starts"));
+        let _without_exporter = telemetry::install("gateway", &quiet).expect("telemetry starts");
         let (seen, peers) = (Arc::default(), Lifecycle::new());
         let mut vars = HashMap::from([("JWT_PUBLIC_KEYS".to_owned(), testkit::public_keys())]);
         for service in Service::ALL {

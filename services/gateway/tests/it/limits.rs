@@ -147,7 +147,7 @@ fn the_limits_are_those_that_are_promised() {
         login,
         webhooks,
     } = Policies::default();
-    let a_minute = |policy: Policy| Duration::from_secs(60).as_nanos() / policy.period.as_nanos();
+    let a_minute = |policy: Policy| Duration::from_mins(1).as_nanos() / policy.period.as_nanos();
     assert_eq!((reads.burst, a_minute(reads)), (200, 100 * 60));
     assert_eq!((writes.burst, a_minute(writes)), (100, 100));
     assert_eq!((login.burst, a_minute(login)), (5, 5));

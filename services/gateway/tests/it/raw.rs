@@ -154,7 +154,7 @@ async fn an_old_client_is_served_as_well() {
 #[tokio::test]
 async fn a_client_that_never_ends_its_head_is_cut_off() {
     let fleet = Fleet::with(&[], |config| {
-        config.server.header_timeout = Duration::from_millis(300)
+        config.server.header_timeout = Duration::from_millis(300);
     })
     .await;
     let started = Instant::now();

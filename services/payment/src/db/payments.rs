@@ -199,6 +199,9 @@ pub async fn lock(
     ids: &[PaymentId],
     intents: &[&str],
 ) -> Result<Vec<Payment>, sqlx::Error> {
+    if ids.is_empty() && intents.is_empty() {
+        return Ok(Vec::new());
+    }
     let rows: Vec<Row> = sqlx::query_as(
         "select payment_id, pledge_id, campaign_id, donor_id, donor_ref, contact_id, attempt, state, amount_minor,
                 currency, capture, authorized_minor, captured_minor, refunded_minor, disputed_minor, provider_ref,

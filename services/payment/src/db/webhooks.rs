@@ -51,6 +51,9 @@ pub async fn insert_new(
     connection: &mut PgConnection,
     ruled: &[Ruled<'_>],
 ) -> Result<HashSet<String>, sqlx::Error> {
+    if ruled.is_empty() {
+        return Ok(HashSet::new());
+    }
     // In id order, so that two replicas with overlapping batches wait for each other instead of deadlocking.
     let inserted: Vec<String> = sqlx::query_scalar(
         "insert into webhook_events (provider, event_id, kind, verdict, detail, payment_id, body, signature, trace_id, received_at)

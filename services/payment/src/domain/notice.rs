@@ -161,10 +161,12 @@ impl Notice {
             return Err(Malformed);
         }
         let about = match &envelope {
-            Envelope { livemode: theirs, .. } if *theirs != livemode => {
-                About::Nothing("of the other mode, live or test")
-            }
-            Envelope { account: Some(_), .. } => About::Nothing("of another account"),
+            Envelope {
+                livemode: theirs, ..
+            } if *theirs != livemode => About::Nothing("of the other mode, live or test"),
+            Envelope {
+                account: Some(_), ..
+            } => About::Nothing("of another account"),
             Envelope { kind, data, .. } if kind.starts_with("payment_intent.") => {
                 about(kind, data.as_ref().and_then(|data| data.object))
             }

@@ -34,8 +34,6 @@ pub struct Origin {
     pub expires_at: DateTime<Utc>,
     /// The trace to go on with.
     pub traceparent: Option<String>,
-    /// Whether these are the facts of the pledge's own event, so that the trace is the pledge's.
-    pub announced: bool,
 }
 
 /// What is known about the call that opens the intent.
@@ -206,7 +204,12 @@ impl Payment {
     }
 
     /// Applies `event` by the machine's table. A change is made here, and everything else leaves the payment alone.
-    pub fn hear(&mut self, event: Event, told: Told<'_>, now: DateTime<Utc>) -> Result<Change, Step> {
+    pub fn hear(
+        &mut self,
+        event: Event,
+        told: Told<'_>,
+        now: DateTime<Utc>,
+    ) -> Result<Change, Step> {
         match apply(self.state, event) {
             Step::To { state, implied } => Ok(self.go(state, implied, told, now)),
             Step::Logged => {

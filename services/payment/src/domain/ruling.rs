@@ -97,10 +97,19 @@ pub fn rule(payment: &mut Payment, news: &News, now: DateTime<Utc>) -> Ruling {
                 What::Captured { .. } => Event::Captured,
                 _ => Event::Authorized,
             };
-            (Some(event), Told { minor: *minor, decline: None })
+            (
+                Some(event),
+                Told {
+                    minor: *minor,
+                    decline: None,
+                },
+            )
         }
         What::Declined(decline) => {
-            let told = Told { minor: 0, decline: Some(decline) };
+            let told = Told {
+                minor: 0,
+                decline: Some(decline),
+            };
             (Some(Event::Declined), told)
         }
         What::Cancelled(reason) => {
@@ -119,16 +128,18 @@ pub fn rule(payment: &mut Payment, news: &News, now: DateTime<Utc>) -> Ruling {
         payment.outcome = Outcome::Known;
     }
     let Some(event) = event else {
-        return match healed {
-            true => Ruling::of(Applied, "the intent was recorded"),
-            false => Ruling::of(Ignored, "it moves nothing"),
+        return if healed {
+            Ruling::of(Applied, "the intent was recorded")
+        } else {
+            Ruling::of(Ignored, "it moves nothing")
         };
     };
     match payment.hear(event, told, now) {
         Ok(change) => Ruling {
-            verdict: match change.event.implied.is_empty() {
-                true => Applied,
-                false => Implied,
+            verdict: if change.event.implied.is_empty() {
+                Applied
+            } else {
+                Implied
             },
             detail: None,
             change: Some(change),
@@ -144,7 +155,10 @@ pub fn rule(payment: &mut Payment, news: &News, now: DateTime<Utc>) -> Ruling {
 
 /// Whether the intent is the payment's own.
 fn recognise(payment: &Payment, news: &News) -> Result<(), &'static str> {
-    if news.payment_id.is_some_and(|named| named != payment.payment_id) {
+    if news
+        .payment_id
+        .is_some_and(|named| named != payment.payment_id)
+    {
         return Err("the intent names another payment");
     }
     match &payment.provider_ref {

@@ -1,0 +1,4 @@
+create table rows (
+    n bigint not null,
+    constraint rows_pkey primary key (n)
+);

@@ -1,0 +1,380 @@
+//! The services and simulators around their backends.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+
+use super::environment::{Facts, SERVICES, SIMULATORS};
+use super::{
+    Backends, DatabaseUrl, Options, Ports, Probe, Secrets, Server, Spec, bootstrap, demo_campaign,
+};
+use crate::interrupt;
+
+/// How long a service that was told to abort may take to do so.
+const EXIT_PATIENCE: Duration = Duration::from_secs(30);
+
+/// A running CareForAll. Dropping it kills every process that it started.
+#[derive(Debug)]
+pub struct Fleet {
+    options: Options,
+    secrets: Secrets,
+    // Before the backends, so that it is dropped before them.
+    servers: BTreeMap<String, Server>,
+}
+
+impl Fleet {
+    pub(super) fn prepare(options: Options) -> Result<Self> {
+        let run_dir = &options.run_dir;
+        fs::create_dir_all(run_dir.join("psp"))
+            .with_context(|| format!("cannot make {}", run_dir.display()))?;
+        let secrets = Secrets::load_or_create(&run_dir.join("secrets"))?;
+        let mut fleet = Self {
+            options,
+            secrets,
+            servers: BTreeMap::new(),
+        };
+        let url = fleet.database_url();
+        bootstrap::ensure_database(&url)?;
+        bootstrap(&fleet.options.root, &url, &fleet.secrets)?;
+        fleet.plan()?;
+        Ok(fleet)
+    }
+
+    pub(super) fn start_all(options: Options) -> Result<Self> {
+        let mut fleet = Self::prepare(options)?;
+        fleet.start_everything()?;
+        Ok(fleet)
+    }
+
+    /// Lays down which processes there are. The spare ports go to the replicas, in the order of the services.
+    fn plan(&mut self) -> Result<()> {
+        let mut spare = self.options.ports.spare.clone().into_iter();
+        for service in SERVICES {
+            for n in 1..=self.options.replicas.get(service).copied().unwrap_or(1) {
+                let port = if n == 1 {
+                    port_of(&self.options.ports, service)
+                } else {
+                    spare.next().context("no port is left for another replica")?
+                };
+                self.add(service, &instance(service, n), port);
+            }
+        }
+        for simulator in SIMULATORS {
+            self.add(simulator, simulator, port_of(&self.options.ports, simulator));
+        }
+        for name in self.names() {
+            self.refresh_environment(&name, &[]);
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, service: &str, name: &str, port: u16) {
+        let url = format!("http://127.0.0.1:{port}");
+        let probe = match service {
+            "mail-sim" => Probe::Mail {
+                http: format!("{url}/api/messages"),
+                smtp: self.options.ports.smtp,
+            },
+            _ => Probe::Http(format!("{url}/readyz")),
+        };
+        let spec = Spec {
+            program: self.options.bin_dir.join(service),
+            args: Vec::new(),
+            env: Vec::new(),
+            log: self.options.run_dir.join("logs").join(format!("{name}.log")),
+            run_dir: self.options.run_dir.clone(),
+            owner: None,
+        };
+        let mut server = Server::new(name, url, port, spec, probe);
+        if service == "mail-sim" {
+            server.ports.push(self.options.ports.smtp);
+        }
+        self.servers.insert(name.to_owned(), server);
+    }
+
+    /// Builds the environment of one process anew; `extra` wins over everything else.
+    fn refresh_environment(&mut self, name: &str, extra: &[(&str, &str)]) {
+        let service = service_of(name);
+        let upstreams = |service: &str| {
+            let mut found: Vec<(&String, &Server)> = self
+                .servers
+                .iter()
+                .filter(|(name, _)| service_of(name) == service)
+                .collect();
+            found.sort();
+            found.into_iter().map(|(_, server)| server.url.clone()).collect()
+        };
+        let facts = Facts {
+            ports: &self.options.ports,
+            secrets: &self.secrets,
+            run_dir: &self.options.run_dir,
+            database_url: &self.database_url(),
+            redis_url: &self.options.backends.redis_url,
+            brokers: &self.options.backends.brokers,
+            topic_prefix: &self.options.topic_prefix,
+            partitions: self.options.partitions,
+            limits: self.options.limits,
+            upstreams: &upstreams,
+        };
+        let mut env = facts.of(service, name, self.servers[name].port());
+        for key in ["*", service, name] {
+            env.extend(self.options.env.get(key).into_iter().flatten().cloned());
+        }
+        env.extend(extra.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())));
+        self.server(name).spec.env = env;
+    }
+
+    /// Starts every process: simulators and the services behind the gateway at once, the gateway when they are ready.
+    pub fn start_everything(&mut self) -> Result<()> {
+        let (gateways, others): (Vec<String>, Vec<String>) = self
+            .names()
+            .into_iter()
+            .partition(|name| service_of(name) == "gateway");
+        for group in [others, gateways] {
+            for name in &group {
+                self.server(name).spawn()?;
+            }
+            for name in &group {
+                self.server(name).await_ready()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Starts one process with further environment and waits until it is ready.
+    pub fn start(&mut self, name: &str, extra: &[(&str, &str)]) -> Result<()> {
+        self.refresh_environment(name, extra);
+        self.server(name).start()
+    }
+
+    /// Starts the `n`th instance of a service; it must have been announced by [`Options::replicas`].
+    pub fn start_replica(&mut self, service: &str, n: usize) -> Result<()> {
+        self.start(&instance(service, n), &[])
+    }
+
+    /// Kills one process with SIGKILL and returns when it has gone.
+    pub fn kill(&mut self, name: &str) {
+        self.server(name).kill();
+    }
+
+    /// Asks one process to end, waits for it, and says how it ended.
+    pub fn terminate(&mut self, name: &str) -> Option<ExitStatus> {
+        self.server(name).stop()
+    }
+
+    /// Ends one process in an orderly way and starts it again, with the environment of the fleet.
+    pub fn restart(&mut self, name: &str) -> Result<()> {
+        self.terminate(name);
+        self.start(name, &[])
+    }
+
+    /// Waits until a process ends by itself, at a crash point for instance.
+    pub fn wait_for_exit(&mut self, name: &str) -> Result<ExitStatus> {
+        self.server(name).wait_for_exit(EXIT_PATIENCE)
+    }
+
+    /// The names of all processes: services, replicas, simulators.
+    pub fn names(&self) -> Vec<String> {
+        self.servers.keys().cloned().collect()
+    }
+
+    /// One process.
+    ///
+    /// # Panics
+    /// When no process is called that.
+    pub fn server(&mut self, name: &str) -> &mut Server {
+        let known = self.servers.contains_key(name);
+        assert!(known, "no process is called {name}; there are {:?}", self.names());
+        self.servers.get_mut(name).expect("just looked up")
+    }
+
+    /// All processes of ours.
+    pub fn servers(&self) -> impl Iterator<Item = &Server> {
+        self.servers.values()
+    }
+
+    /// All processes of ours.
+    pub fn servers_mut(&mut self) -> impl Iterator<Item = &mut Server> {
+        self.servers.values_mut()
+    }
+
+    /// PostgreSQL, Redis and Kafka.
+    pub fn backends(&mut self) -> &mut Backends {
+        &mut self.options.backends
+    }
+
+    /// The servers behind the services that were started for this fleet.
+    pub fn backend_servers(&self) -> impl Iterator<Item = &Server> {
+        self.options.backends.servers()
+    }
+
+    /// The base URL of one process.
+    ///
+    /// # Panics
+    /// When no process is called that.
+    pub fn url(&self, name: &str) -> String {
+        let server = self.servers.get(name);
+        server.unwrap_or_else(|| panic!("no process is called {name}")).url.clone()
+    }
+
+    /// The process id of one process, while it is started.
+    pub fn pid(&self, name: &str) -> Option<i32> {
+        self.servers.get(name).and_then(Server::pid)
+    }
+
+    /// The log of one process.
+    pub fn log(&self, name: &str) -> PathBuf {
+        self.options.run_dir.join("logs").join(format!("{name}.log"))
+    }
+
+    /// The base URL of the gateway.
+    pub fn gateway(&self) -> String {
+        self.url("gateway")
+    }
+
+    /// The base URL of the payment provider.
+    pub fn psp(&self) -> String {
+        self.url("psp-sim")
+    }
+
+    /// The base URL of the mailbox.
+    pub fn mail(&self) -> String {
+        self.url("mail-sim")
+    }
+
+    /// The mailbox's SMTP side.
+    pub fn smtp(&self) -> String {
+        format!("smtp://127.0.0.1:{}", self.options.ports.smtp)
+    }
+
+    /// The fleet's database, as superuser.
+    pub fn database_url(&self) -> DatabaseUrl {
+        self.options
+            .backends
+            .database_url
+            .with_database(&self.options.database)
+    }
+
+    /// Redis.
+    pub fn redis_url(&self) -> &str {
+        &self.options.backends.redis_url
+    }
+
+    /// Kafka's bootstrap servers.
+    pub fn brokers(&self) -> &str {
+        &self.options.backends.brokers
+    }
+
+    /// What stands before the name of every topic and group.
+    pub fn topic_prefix(&self) -> &str {
+        &self.options.topic_prefix
+    }
+
+    /// The fleet's secrets.
+    pub fn secrets(&self) -> &Secrets {
+        &self.secrets
+    }
+
+    /// Where its logs, secrets and data lie.
+    pub fn run_dir(&self) -> &Path {
+        &self.options.run_dir
+    }
+
+    /// Makes an active demo campaign through the public API, or finds the one that is there; returns its id.
+    pub fn seed(&self) -> Result<String> {
+        demo_campaign(&self.gateway(), &self.secrets)
+    }
+
+    /// Ends everything in an orderly way, in reverse: the gateway, the services, the simulators, the backends.
+    pub fn stop(&mut self) {
+        let rank = |name: &str| match service_of(name) {
+            "gateway" => 0,
+            "psp-sim" | "mail-sim" => 2,
+            _ => 1,
+        };
+        for now in 0..3 {
+            std::thread::scope(|scope| {
+                for (_, server) in self.servers.iter_mut().filter(|(name, _)| rank(name) == now) {
+                    scope.spawn(|| server.stop());
+                }
+            });
+        }
+        self.forget_database();
+        self.options.backends.stop();
+    }
+
+    /// Lets everything live on when this value is dropped.
+    pub fn release(&mut self) {
+        self.servers.values_mut().for_each(Server::release);
+        self.options.backends.release();
+    }
+
+    /// The first process that has ended by itself since the last call, and how.
+    pub fn next_death(&mut self) -> Option<(String, ExitStatus)> {
+        let of_ours = self.servers.values_mut();
+        of_ours
+            .chain(self.options.backends.servers_mut())
+            .find_map(|server| Some((server.name.clone(), server.died()?)))
+    }
+
+    /// An error naming the first port that somebody else holds.
+    pub fn ensure_ports_free(ports: &Ports) -> Result<()> {
+        for name in SERVICES.iter().chain(&SIMULATORS) {
+            super::ports::ensure_free(name, port_of(ports, name))?;
+        }
+        super::ports::ensure_free("mail-sim", ports.smtp)
+    }
+
+    fn forget_database(&mut self) {
+        if std::mem::take(&mut self.options.drop_database) {
+            let _gone = bootstrap::drop_database(&self.database_url());
+        }
+    }
+}
+
+impl Drop for Fleet {
+    fn drop(&mut self) {
+        for server in self.servers.values_mut() {
+            server.kill();
+        }
+        // A private PostgreSQL is killed in a moment anyway.
+        if self.options.backends.postgres.is_none() && !interrupt::asked() {
+            self.forget_database();
+        }
+    }
+}
+
+/// The instance of a service that has this number: `pledge`, `pledge-2`, ...
+fn instance(service: &str, n: usize) -> String {
+    if n == 1 {
+        service.to_owned()
+    } else {
+        format!("{service}-{n}")
+    }
+}
+
+/// The service that an instance belongs to.
+fn service_of(name: &str) -> &str {
+    match name.rsplit_once('-') {
+        Some((service, number)) if number.parse::<usize>().is_ok() => service,
+        _ => name,
+    }
+}
+
+fn port_of(ports: &Ports, name: &str) -> u16 {
+    match name {
+        "gateway" => ports.gateway,
+        "user" => ports.user,
+        "campaign" => ports.campaign,
+        "pledge" => ports.pledge,
+        "payment" => ports.payment,
+        "totals" => ports.totals,
+        "notification" => ports.notification,
+        "psp-sim" => ports.psp,
+        _ => ports.mail,
+    }
+}

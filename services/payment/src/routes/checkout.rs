@@ -1,0 +1,62 @@
+//! `GET /api/payments/{id}/checkout`
+
+use axum::{
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use chassis::http::{Path, Problems, Query};
+use common::ids::PaymentId;
+use http::{StatusCode, header};
+use serde::Deserialize;
+use tracing::Instrument;
+use utoipa::IntoParams;
+
+use crate::{App, charge, error::Error};
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Admission {
+    /// The ticket that came with the pledge.
+    ticket: Option<String>,
+}
+
+/// Opens the payment of a pledge in a browser, and sends the donor to the page to pay on.
+///
+/// A GET with an effect, since a link can be nothing else: its ticket allows that effect and no other, and a second
+/// visit finds the intent of the first.
+#[utoipa::path(
+    get, path = "/api/payments/{id}/checkout", tag = "payments", operation_id = "checkout",
+    params(("id" = PaymentId, Path, description = "the payment"), Admission),
+    responses((status = 303, description = "to the page to pay on"), Problems),
+)]
+pub async fn checkout(
+    State(app): State<App>,
+    Path(id): Path<PaymentId>,
+    Query(admission): Query<Admission>,
+) -> Result<Response, Error> {
+    // Unsafe methods run where a client who leaves cannot cancel them; this GET has an effect as well.
+    let work = open(app.clone(), id, admission).in_current_span();
+    let joined = app.life.track(work).await;
+    let url = joined.map_err(|error| Error::Internal(error.to_string()))??;
+    let headers = [
+        (header::LOCATION, url),
+        (header::CACHE_CONTROL, "no-store".to_owned()),
+        (header::REFERRER_POLICY, "no-referrer".to_owned()),
+    ];
+    Ok((StatusCode::SEE_OTHER, headers).into_response())
+}
+
+async fn open(app: App, id: PaymentId, admission: Admission) -> Result<String, Error> {
+    let ticket = admission.ticket.ok_or(Error::TicketRequired)?;
+    let ticket = app.signer.open(&ticket, app.clock.now())?;
+    // Before anything is made: a ticket opens payments of its own pledge only.
+    let first = id == PaymentId::of(ticket.pledge_id, 1);
+    let payment = match crate::db::payments::find(app.db.pool(), id).await? {
+        Some(payment) if payment.pledge_id == ticket.pledge_id => payment,
+        None if first => charge::from_ticket(&app, ticket).await?,
+        _ => return Err(Error::TicketInvalid),
+    };
+    let asked = charge::intent_of(&app, payment).await?;
+    charge::record(app.db.pool(), &asked).await?;
+    Ok(charge::checkout_url(&app, &asked.intent))
+}

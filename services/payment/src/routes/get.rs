@@ -1,0 +1,44 @@
+//! `GET /api/payments/{id}`
+
+use axum::{extract::State, response::IntoResponse};
+use chassis::http::{Json, Path, Problems};
+use common::{auth::Caller, ids::PaymentId};
+use http::{HeaderMap, header};
+
+use super::{
+    create::{is_guest_of, is_owner},
+    view::View,
+};
+use crate::{App, db::payments, error::Error};
+
+/// A payment, for its donor.
+///
+/// For anyone else it does not exist (404).
+#[utoipa::path(
+    get, path = "/api/payments/{id}", tag = "payments", operation_id = "get_payment",
+    params(
+        ("id" = PaymentId, Path, description = "the payment"),
+        ("X-Guest-Token" = Option<String>, Header, description = "the pledge's guest token"),
+    ),
+    security((), ("bearer" = [])),
+    responses((status = 200, description = "the payment as it stands", body = View), Problems),
+)]
+pub async fn get(
+    State(app): State<App>,
+    caller: Caller,
+    headers: HeaderMap,
+    Path(id): Path<PaymentId>,
+) -> Result<impl IntoResponse, Error> {
+    let found = payments::find(app.db.pool(), id).await?;
+    let payment = found.filter(|payment| {
+        caller.is_admin()
+            || is_owner(caller, payment)
+            || is_guest_of(&app, &headers, payment.pledge_id)
+    });
+    let payment = payment.ok_or(Error::NotFound)?;
+    let headers = [
+        (header::CACHE_CONTROL, "no-store".to_owned()),
+        (header::ETAG, format!("\"{}\"", payment.version)),
+    ];
+    Ok((headers, Json(View::from(&payment))))
+}

@@ -1,0 +1,3 @@
+//! What this service does without being asked.
+
+pub mod resolve;
