@@ -15,7 +15,7 @@ create table campaign_totals (
     version           bigint      not null,           -- grows by one with each change
     as_of             timestamptz not null,           -- when it came to stand so
     announced_version bigint      not null default 0, -- the newest version that the outbox has got
-    announced_at      timestamptz not null default '-infinity',
+    announced_at      timestamptz not null default 'epoch',
     constraint campaign_totals_pkey primary key (campaign_id)
     -- A popular campaign's row changes many times a second: half-empty pages let new versions stay on the same page.
 ) with (fillfactor = 50);

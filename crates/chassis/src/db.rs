@@ -25,9 +25,9 @@ use tokio::sync::Notify;
 use crate::{env::Env, lifecycle::Lifecycle};
 
 /// How long a request waits for a connection before it is refused with 503.
-const ACQUIRE: Duration = Duration::from_millis(1000);
+const ACQUIRE: Duration = Duration::from_secs(1);
 /// How long a starting process waits for its database.
-const START: Duration = Duration::from_secs(60);
+const START: Duration = Duration::from_mins(1);
 
 /// Where the database is, and as whom to use it.
 #[derive(Clone, Debug)]

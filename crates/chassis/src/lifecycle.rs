@@ -52,7 +52,7 @@ impl Lifecycle {
                     "task ended before the process was asked to stop"
                 ),
                 Ok(Err(error)) => {
-                    tracing::error!(task = name, error = format!("{error:#}"), "task failed")
+                    tracing::error!(task = name, error = format!("{error:#}"), "task failed");
                 }
                 Err(_) => tracing::error!(task = name, "task panicked"),
             }

@@ -320,6 +320,6 @@ fn may_be_one_row(error: &sqlx::Error) -> bool {
 fn code(error: &sqlx::Error) -> Option<String> {
     error
         .as_database_error()
-        .and_then(|error| error.code())
+        .and_then(sqlx::error::DatabaseError::code)
         .map(std::borrow::Cow::into_owned)
 }

@@ -10,10 +10,10 @@ pub mod ids;
 pub mod inbox;
 pub mod money;
 mod named;
-mod topic;
 pub mod openapi;
 pub mod outbox;
 pub mod paging;
 pub mod payment;
+mod topic;
 
 pub use named::UnknownName;

@@ -19,7 +19,8 @@ pub(crate) enum Outcome {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Decline {
     pub(crate) code: String,
-    pub(crate) decline_code: String,
+    /// The bank's reason, which the API calls `decline_code`.
+    pub(crate) reason: String,
     pub(crate) message: String,
 }
 
@@ -98,10 +99,10 @@ pub(crate) fn outcome(token: &str) -> Option<Outcome> {
         return Some(Outcome::ActionRequired);
     }
     let name = name.strip_prefix("visa_").unwrap_or(name);
-    let (_, code, decline_code, message) = DECLINES.iter().find(|decline| decline.0 == name)?;
+    let (_, code, reason, message) = DECLINES.iter().find(|decline| decline.0 == name)?;
     Some(Outcome::Declined(Decline {
         code: (*code).to_owned(),
-        decline_code: (*decline_code).to_owned(),
+        reason: (*reason).to_owned(),
         message: (*message).to_owned(),
     }))
 }

@@ -100,7 +100,7 @@ impl ApiError {
         let (status, message) = (StatusCode::PAYMENT_REQUIRED, decline.message.clone());
         let mut error = Self::new(status, "card_error", message).code(decline.code.clone());
         error.executed = true;
-        error.detail.decline_code = Some(decline.decline_code.clone());
+        error.detail.decline_code = Some(decline.reason.clone());
         error.detail.charge = Some(charge.to_owned());
         error.detail.intent = Some(intent.clone());
         error
@@ -187,7 +187,7 @@ impl Serialize for LastErrorView<'_> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("charge", charge)?;
         map.serialize_entry("code", &decline.code)?;
-        map.serialize_entry("decline_code", &decline.decline_code)?;
+        map.serialize_entry("decline_code", &decline.reason)?;
         map.serialize_entry("doc_url", &doc_url(&decline.code))?;
         map.serialize_entry("message", &decline.message)?;
         map.serialize_entry("payment_method", &view::MethodView(payment_method))?;

@@ -1,5 +1,10 @@
 //! A database per test, copied from a template that holds a service's migrated schema.
 
+#![expect(
+    clippy::disallowed_types,
+    reason = "names of databases cannot be bound as parameters, and these are made here"
+)]
+
 use std::{
     collections::hash_map::DefaultHasher,
     hash::{Hash, Hasher},

@@ -1,5 +1,10 @@
 //! Every SQL text of a service, prepared against its migrated schema: a typo fails the test, not the donor.
 
+#![expect(
+    clippy::disallowed_types,
+    reason = "the texts come from the sources that are being checked"
+)]
+
 use std::path::{Path, PathBuf};
 
 use sqlx::{AssertSqlSafe, Executor, SqlSafeStr};

@@ -10,6 +10,7 @@
 pub mod commands;
 pub mod fleet;
 pub mod interrupt;
+pub mod load;
 pub mod run;
 pub mod settings;
 pub mod tidy;

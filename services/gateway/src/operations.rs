@@ -9,12 +9,17 @@ use axum::{
     routing::get,
 };
 use bytes::Bytes;
-use chassis::{http::Problem, lifecycle::Lifecycle, telemetry::metrics};
-use http::header;
+use chassis::{
+    http::Problem,
+    lifecycle::Lifecycle,
+    telemetry::{self, metrics},
+};
+use http::{Method, header};
 use tokio::{sync::Mutex, time::Instant};
 
 use crate::{
     App,
+    error::Error,
     health::{self, Platform},
     openapi,
 };
@@ -50,10 +55,14 @@ pub fn router(app: &Arc<App>, life: &Lifecycle) -> Router {
         )
         .route("/health", get(health))
         .route("/openapi.json", get(document))
-        .method_not_allowed_fallback(|| async {
-            Problem::from(crate::error::Error::MethodNotAllowed)
-        })
+        .method_not_allowed_fallback(refuse_method)
         .with_state(state)
+}
+
+async fn refuse_method(method: Method) -> Response {
+    let span = telemetry::server_span(None, method.as_str(), "unmatched");
+    let refused = async { Problem::from(Error::MethodNotAllowed).into_response() };
+    telemetry::scope(&span, refused).await
 }
 
 /// The gateway is ready as soon as it serves: which upstream is away is its business, not a reason to leave it.

@@ -157,7 +157,12 @@ async fn send(app: &App, service: Service, call: &Call) -> Result<http::Response
     let mut tried = Tried::default();
     let mut repeated = false;
     loop {
-        let turn = app.upstreams[service].pick(&mut tried).await?;
+        let turn = match app.upstreams[service].pick(&mut tried).await {
+            Ok(turn) => turn,
+            // That nobody can take it now does not undo what the first one may have done.
+            Err(_) if repeated => return Err(Error::Closed),
+            Err(error) => return Err(error),
+        };
         match timeout_at(deadline, app.client.request(call.to(&turn))).await {
             Ok(Ok(response)) => {
                 turn.answered();

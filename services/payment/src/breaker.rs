@@ -2,12 +2,10 @@
 //!
 //! Only failures to connect and timeouts count. A reply is a sign of life, whatever it says.
 
-use std::{
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
+use std::sync::{Mutex, PoisonError};
 
-use tokio::time::Instant;
+use chassis::clock::Clock;
+use chrono::{DateTime, Duration, Utc};
 
 /// How many failures in a row open it.
 const FAILURES: u32 = 3;
@@ -17,6 +15,7 @@ const PROBES: u32 = 3;
 /// A circuit breaker. Closed: everybody may call. Open: nobody, for the rest. Then one at a time probes, until
 /// three have got through or one has failed.
 pub struct Breaker {
+    clock: Clock,
     rest: Duration,
     state: Mutex<State>,
 }
@@ -26,19 +25,20 @@ enum State {
         failures: u32,
     },
     Open {
-        until: Instant,
+        until: DateTime<Utc>,
     },
     // A probe that is dropped and never reports loses its turn after the rest.
     Probing {
         passed: u32,
-        busy_until: Option<Instant>,
+        busy_until: Option<DateTime<Utc>>,
     },
 }
 
 impl Breaker {
     /// A closed breaker that, once open, rests for this long.
-    pub fn new(rest: Duration) -> Self {
+    pub fn new(clock: Clock, rest: Duration) -> Self {
         Self {
+            clock,
             rest,
             state: Mutex::new(State::Closed { failures: 0 }),
         }
@@ -46,7 +46,7 @@ impl Breaker {
 
     /// Whether a call may be made now. A yes is followed by [`Breaker::succeeded`] or [`Breaker::failed`].
     pub fn admits(&self) -> bool {
-        let now = Instant::now();
+        let now = self.clock.now();
         let mut state = self.lock();
         let passed = match &*state {
             State::Closed { .. } => return true,
@@ -90,7 +90,7 @@ impl Breaker {
         let opens = failures >= FAILURES;
         *state = if opens {
             State::Open {
-                until: Instant::now() + self.rest,
+                until: self.clock.now() + self.rest,
             }
         } else {
             State::Closed { failures }

@@ -110,7 +110,7 @@ pub async fn run(config: Config, listener: TcpListener, life: Lifecycle) -> anyh
         idempotency: Idempotency::new(&db, &cache, &verifier, &life),
         signer: Signer::new(&config.token_secret),
         sealer: Sealer::new(&config.token_secret),
-        psp: Arc::new(Stripe::new(&config.psp)?),
+        psp: Arc::new(Stripe::new(&config.psp, &config.clock)?),
         court: Writer::spawn("court", Court::new(config.clock.clone()), &db, &life),
         settings: Arc::new(Settings {
             livemode: config.psp.is_live(),

@@ -2,7 +2,7 @@
 
 use std::{sync::LazyLock, time::Duration};
 
-use chassis::telemetry::metrics;
+use chassis::{clock::Clock, telemetry::metrics};
 use http::{StatusCode, header};
 use prometheus::IntCounterVec;
 use secrecy::{ExposeSecret, SecretString};
@@ -102,8 +102,8 @@ impl Stripe {
     /// Prepares the client; nothing is sent yet.
     ///
     /// # Errors
-    /// When the TLS backend cannot be set up.
-    pub fn new(config: &Psp) -> reqwest::Result<Self> {
+    /// When the TLS backend cannot be set up, or the breaker's rest is beyond all measure.
+    pub fn new(config: &Psp, clock: &Clock) -> anyhow::Result<Self> {
         let http = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
@@ -114,7 +114,7 @@ impl Stripe {
             base: config.url.trim_end_matches('/').to_owned(),
             key: config.secret_key.clone(),
             timeout: config.timeout,
-            breaker: Breaker::new(config.breaker_rest),
+            breaker: Breaker::new(clock.clone(), chrono::Duration::from_std(config.breaker_rest)?),
         })
     }
 

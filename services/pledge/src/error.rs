@@ -50,9 +50,6 @@ pub enum Error {
     /// The account's registration has not arrived here yet.
     #[error("the account is not known here yet, try again")]
     AccountNotReady,
-    /// The cursor did not come from an earlier page.
-    #[error("the cursor is not one of ours")]
-    InvalidCursor,
     /// The pledge does not exist, or not for this caller.
     #[error("there is no such pledge")]
     NotFound,
@@ -93,7 +90,6 @@ impl From<Error> for Problem {
             Error::AccountNotReady => {
                 refuse(Status::SERVICE_UNAVAILABLE, "account_not_ready").retry_after(1)
             }
-            Error::InvalidCursor => refuse(Status::BAD_REQUEST, "invalid_cursor"),
             Error::NotFound => Problem::not_found(),
             Error::CampaignUnreadable(error) => Problem::database(&error),
             Error::Key(error) => error.into(),

@@ -10,7 +10,7 @@ use common::{
 use serde::{Deserialize, Serialize};
 
 /// Money by what became of it, of one payment or of all payments of a campaign, in minor units.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, sqlx::FromRow)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Buckets {
     /// Promised, not paid yet.
     pub(crate) pledged: i64,

@@ -1,7 +1,7 @@
 //! From snapshots to totals: new minus old, in one transaction, with every lock taken in the order of the ids.
 //!
-//! Two replicas may apply overlapping batches at once. The tables are written in one order (campaigns, pledges,
-//! watermarks, donors, gifts, totals), the rows of each in the order of their keys, and so one waits for the other.
+//! Two replicas may apply overlapping batches at once. The tables are written in one order (watermarks, donors,
+//! donations, totals), the rows of each in the order of their keys, and so one waits for the other.
 
 use std::collections::BTreeMap;
 
@@ -13,14 +13,15 @@ use chrono::{DateTime, Utc};
 use common::{
     events::{CampaignState, Event, PaymentEvent, PledgeEvent, topics},
     ids::{CampaignId, PaymentId, PledgeId},
+    money::Currency,
 };
 use uuid::Uuid;
 
 use crate::{
     db::{
-        donations::{self, Gift},
+        donations::{self, News, Shown},
         donors,
-        totals::{self, Change},
+        totals::{self, Change, Described},
         watermarks::{self, Watermark},
     },
     domain::{Buckets, Totals},
@@ -57,53 +58,63 @@ impl Batch {
         Ok(batch)
     }
 
-    /// Applies the snapshots and gives the campaigns that changed, each at its last version.
+    /// Applies the snapshots and gives the campaigns that changed.
     pub(crate) async fn apply(&self, tx: &mut Tx, at: DateTime<Utc>) -> Result<Vec<Totals>, Fault> {
-        let mut changed = BTreeMap::new();
-        if !self.campaigns.is_empty() {
-            let campaigns: Vec<_> = self.campaigns.values().collect();
-            let described = totals::describe(tx, &campaigns, at).await?;
-            changed.extend(
-                described
-                    .into_iter()
-                    .map(|totals| (totals.campaign_id, totals)),
-            );
+        let (before, after) = self.advance(tx).await?;
+        let mut sums = Sums::default();
+        for watermark in &after {
+            let payment = &self.payments[&watermark.payment_id.into()];
+            sums.replace(payment, before.get(&watermark.payment_id), watermark)?;
         }
-        if !self.pledges.is_empty() {
-            let pledges: Vec<_> = self.pledges.values().collect();
-            donations::promise(tx, &pledges).await?;
+        for pledge in self.pledges.values() {
+            sums.pledge(pledge.pledge_id, pledge.campaign_id, pledge.amount.currency)
+                .shown = Some(Shown::of(pledge));
         }
-        if !self.payments.is_empty() {
-            let paid = self.pay(tx, at).await?;
-            changed.extend(paid.into_iter().map(|totals| (totals.campaign_id, totals)));
+        for campaign in self.campaigns.values() {
+            let goal = campaign.goal;
+            sums.campaign(campaign.campaign_id, goal.currency)?
+                .described = Some(Described {
+                goal: goal.minor,
+                title: campaign.title.clone(),
+                version: campaign.version,
+            });
         }
-        Ok(changed.into_values().collect())
+        sums.write(tx, at).await
     }
 
-    async fn pay(&self, tx: &mut Tx, at: DateTime<Utc>) -> Result<Vec<Totals>, Fault> {
-        let snapshots = self
+    /// Advances the watermarks; gives what was applied of the payments before, and those with a newer snapshot.
+    async fn advance(
+        &self,
+        tx: &mut Tx,
+    ) -> Result<(BTreeMap<Uuid, Watermark>, Vec<Watermark>), Fault> {
+        if self.payments.is_empty() {
+            return Ok(Default::default());
+        }
+        let mut after = self
             .payments
             .values()
             .map(watermark)
             .collect::<Result<Vec<_>, _>>()?;
-        let inserted = watermarks::insert_missing(tx, &snapshots).await?;
-        let known: Vec<Uuid> = snapshots
+        let inserted = watermarks::insert_missing(tx, &after).await?;
+        let known: Vec<_> = after
             .iter()
             .map(|one| one.payment_id)
             .filter(|id| !inserted.contains(id))
             .collect();
-        let mut before = BTreeMap::new();
-        if !known.is_empty() {
-            let locked = watermarks::lock(tx, &known).await?;
-            before.extend(locked.into_iter().map(|one| (one.payment_id, one)));
+        if known.is_empty() {
+            return Ok((BTreeMap::new(), after));
         }
-        let is_news = |one: &Watermark| {
+        let locked = watermarks::lock(tx, &known).await?;
+        let before: BTreeMap<_, _> = locked
+            .into_iter()
+            .map(|one| (one.payment_id, one))
+            .collect();
+        after.retain(|one| {
             before
                 .get(&one.payment_id)
                 .is_none_or(|known| known.version < one.version)
-        };
-        let news: Vec<_> = snapshots.into_iter().filter(is_news).collect();
-        let newer: Vec<_> = news
+        });
+        let newer: Vec<_> = after
             .iter()
             .filter(|one| before.contains_key(&one.payment_id))
             .cloned()
@@ -111,21 +122,16 @@ impl Batch {
         if !newer.is_empty() {
             watermarks::advance(tx, &newer).await?;
         }
-        let mut sums = Sums::default();
-        for after in &news {
-            let payment = &self.payments[&after.payment_id.into()];
-            sums.replace(payment, before.get(&after.payment_id), after)?;
-        }
-        sums.write(tx, at).await
+        Ok((before, after))
     }
 }
 
-/// What a batch adds, by where it is added.
+/// What a batch changes, by where it is written.
 #[derive(Default)]
 struct Sums<'a> {
-    campaigns: BTreeMap<CampaignId, Change>,
     donors: BTreeMap<(Uuid, &'a str), i64>,
-    gifts: BTreeMap<PledgeId, Gift>,
+    pledges: BTreeMap<PledgeId, News>,
+    campaigns: BTreeMap<CampaignId, Change>,
 }
 
 impl<'a> Sums<'a> {
@@ -136,58 +142,71 @@ impl<'a> Sums<'a> {
         before: Option<&'a Watermark>,
         after: &'a Watermark,
     ) -> Result<(), Fault> {
-        let none = Buckets::default();
-        let old = before.map_or(none, |before| before.buckets);
+        let currency = payment.amount.currency;
+        let mut net = after.buckets.raised().ok_or_else(out_of_range)?;
         if let Some(before) = before {
-            self.add(payment, before, none.minus(old))?;
+            let change = self.campaign(before.campaign_id.into(), currency)?;
+            change.buckets = change
+                .buckets
+                .minus(before.buckets)
+                .ok_or_else(out_of_range)?;
+            *self
+                .donors
+                .entry((before.campaign_id, &before.donor_ref))
+                .or_default() -= gifts(before);
+            net = before
+                .buckets
+                .raised()
+                .and_then(|raised| net.checked_sub(raised))
+                .ok_or_else(out_of_range)?;
         }
-        self.add(payment, after, Some(after.buckets))?;
-        let net = after
+        let change = self.campaign(payment.campaign_id, currency)?;
+        change.buckets = change
             .buckets
-            .raised()
-            .zip(old.raised())
-            .and_then(|(new, old)| new.checked_sub(old));
-        let net = net.ok_or_else(out_of_range)?;
+            .plus(after.buckets)
+            .ok_or_else(out_of_range)?;
+        *self
+            .donors
+            .entry((after.campaign_id, &after.donor_ref))
+            .or_default() += gifts(after);
         if net != 0 {
-            let gift = self.gifts.entry(payment.pledge_id).or_insert(Gift {
-                campaign_id: payment.campaign_id,
-                currency: payment.amount.currency,
-                net: 0,
-                given_at: payment.occurred_at,
-            });
-            gift.net = gift.net.checked_add(net).ok_or_else(out_of_range)?;
+            let pledge = self.pledge(payment.pledge_id, payment.campaign_id, currency);
+            pledge.net = pledge.net.checked_add(net).ok_or_else(out_of_range)?;
+            pledge.given_at.get_or_insert(payment.occurred_at);
         }
         Ok(())
     }
 
-    /// Adds the whole of a watermark, or takes it out where `buckets` is negative.
-    fn add(
+    fn pledge(
         &mut self,
-        payment: &PaymentEvent,
-        of: &'a Watermark,
-        buckets: Option<Buckets>,
-    ) -> Result<(), Fault> {
-        let buckets = buckets.ok_or_else(out_of_range)?;
-        let campaign_id = CampaignId::from(of.campaign_id);
-        let currency = payment.amount.currency;
-        let fresh = Change {
+        pledge_id: PledgeId,
+        campaign_id: CampaignId,
+        currency: Currency,
+    ) -> &mut News {
+        self.pledges.entry(pledge_id).or_insert_with(|| News {
+            pledge_id,
             campaign_id,
             currency,
-            buckets: Buckets::default(),
-            donors: 0,
-        };
-        let change = self.campaigns.entry(campaign_id).or_insert(fresh);
-        if change.currency != currency {
-            return Err(Fault::permanent(
-                "payments of one campaign are of two currencies",
-            ));
+            shown: None,
+            net: 0,
+            given_at: None,
+        })
+    }
+
+    fn campaign(
+        &mut self,
+        campaign_id: CampaignId,
+        currency: Currency,
+    ) -> Result<&mut Change, Fault> {
+        let change = self
+            .campaigns
+            .entry(campaign_id)
+            .or_insert_with(|| Change::new(campaign_id, currency));
+        if change.currency == currency {
+            Ok(change)
+        } else {
+            Err(other_currency())
         }
-        change.buckets = change.buckets.plus(buckets).ok_or_else(out_of_range)?;
-        *self
-            .donors
-            .entry((of.campaign_id, &of.donor_ref))
-            .or_default() += buckets.captured.signum();
-        Ok(())
     }
 
     async fn write(mut self, tx: &mut Tx, at: DateTime<Utc>) -> Result<Vec<Totals>, Fault> {
@@ -199,27 +218,50 @@ impl<'a> Sums<'a> {
                 }
             }
         }
-        self.gifts.retain(|_, gift| gift.net != 0);
-        if !self.gifts.is_empty() {
-            let gifts: Vec<_> = self.gifts.into_iter().collect();
-            donations::give(tx, &gifts).await?;
+        if !self.pledges.is_empty() {
+            let news: Vec<_> = self.pledges.into_values().collect();
+            donations::apply(tx, &news).await?;
         }
-        let changes: Vec<_> = self
-            .campaigns
-            .into_values()
-            .filter(|change| change.buckets != Buckets::default() || change.donors != 0)
-            .collect();
-        if changes.is_empty() {
+        self.campaigns
+            .retain(|_, change| change.has_money() || change.described.is_some());
+        if self.campaigns.is_empty() {
             return Ok(Vec::new());
         }
-        let totals = totals::add(tx, &changes, at).await?;
-        if totals.len() != changes.len() {
-            return Err(Fault::permanent(
-                "a payment is not of its campaign's currency",
-            ));
+        let changes: Vec<_> = self.campaigns.into_values().collect();
+        let changed = totals::apply(tx, &changes, at).await?;
+        if changed.len() < changes.len() {
+            refuse_other_currencies(tx, &changes).await?;
         }
-        Ok(totals)
+        Ok(changed)
     }
+}
+
+/// A campaign that was left alone has nothing new, or is of another currency than what it should take.
+async fn refuse_other_currencies(tx: &mut Tx, changes: &[Change]) -> Result<(), Fault> {
+    let ids: Vec<_> = changes
+        .iter()
+        .map(|change| change.campaign_id.get())
+        .collect();
+    let known = totals::currencies(tx, &ids).await?;
+    let differs = |change: &Change| {
+        known
+            .get(&change.campaign_id.get())
+            .is_some_and(|known| known != change.currency.as_str())
+    };
+    if changes.iter().any(differs) {
+        Err(other_currency())
+    } else {
+        Ok(())
+    }
+}
+
+/// How many gifts a payment stands for.
+fn gifts(of: &Watermark) -> i64 {
+    i64::from(of.buckets.captured > 0)
+}
+
+fn other_currency() -> Fault {
+    Fault::permanent("a campaign has one currency, and this is another")
 }
 
 fn watermark(payment: &PaymentEvent) -> Result<Watermark, Fault> {

@@ -13,7 +13,10 @@ use bytes::Bytes;
 use futures::FutureExt;
 use http::{Method, StatusCode, header};
 use tokio::time::Instant;
-use utoipa::openapi::OpenApi;
+use utoipa::openapi::{
+    OpenApi,
+    security::{Http, HttpAuthScheme, SecurityScheme},
+};
 
 use super::{Health, Problem, Problems};
 use crate::{
@@ -49,6 +52,14 @@ pub fn service(routes: Router, info: AppInfo, life: &Lifecycle) -> Router {
     let mut document = info.openapi;
     info.name.clone_into(&mut document.info.title);
     Problems::register(&mut document);
+    let bearer = Http::builder()
+        .scheme(HttpAuthScheme::Bearer)
+        .bearer_format("JWT")
+        .build();
+    document
+        .components
+        .get_or_insert_default()
+        .add_security_scheme("bearer", SecurityScheme::Http(bearer));
     let openapi = document.to_json().map(Bytes::from).unwrap_or_default();
     let operations = Operations {
         health: info.health,

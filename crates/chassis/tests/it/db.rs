@@ -15,8 +15,13 @@ use testkit::Database;
 static MIGRATOR: Migrator = sqlx::migrate!("./tests/migrations");
 
 async fn open(database: &Database, pool: u32) -> Db {
-    let config = db::Config { pool, ..database.config() };
-    Db::connect(&config, &MIGRATOR, &Lifecycle::new()).await.expect("the database is there")
+    let config = db::Config {
+        pool,
+        ..database.config()
+    };
+    Db::connect(&config, &MIGRATOR, &Lifecycle::new())
+        .await
+        .expect("the database is there")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -27,19 +32,31 @@ async fn ten_thousand_dropped_begins_lose_no_row_and_leave_the_pool_healthy() {
         let mut dropped = Box::pin(db.begin());
         // Dropped after no, one or two polls, at whatever the connection was doing then.
         for _ in 0..n % 3 {
-            let _ = dropped.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+            let _ = dropped
+                .as_mut()
+                .poll(&mut Context::from_waker(Waker::noop()));
             tokio::task::yield_now().await;
         }
         drop(dropped);
         if n % 10 == 0 {
-            sqlx::query("insert into rows values ($1)").bind(n).execute(db.pool()).await.expect("the pool serves");
+            sqlx::query("insert into rows values ($1)")
+                .bind(n)
+                .execute(db.pool())
+                .await
+                .expect("the pool serves");
         }
     }
     // Seen from another session: a row inside a leaked transaction would not be.
-    let seen: i64 = sqlx::query_scalar("select count(*) from rows").fetch_one(&database.pool()).await.expect("rows can be counted");
+    let seen: i64 = sqlx::query_scalar("select count(*) from rows")
+        .fetch_one(&database.pool())
+        .await
+        .expect("rows can be counted");
     assert_eq!(seen, 1000);
     let mut tx = db.begin().await.expect("a transaction can be opened");
-    sqlx::query("insert into rows values (-1)").execute(&mut *tx).await.expect("it writes");
+    sqlx::query("insert into rows values (-1)")
+        .execute(&mut *tx)
+        .await
+        .expect("it writes");
     tx.commit().await.expect("it commits");
 }
 
@@ -48,12 +65,21 @@ async fn a_dropped_transaction_is_rolled_back_and_a_committed_one_wakes_the_rela
     let database = Database::create("chassis", &MIGRATOR).await;
     let db = open(&database, 1).await;
     let mut tx = db.begin().await.expect("a transaction can be opened");
-    sqlx::query("insert into rows values (1)").execute(&mut *tx).await.expect("it writes");
+    sqlx::query("insert into rows values (1)")
+        .execute(&mut *tx)
+        .await
+        .expect("it writes");
     drop(tx);
     let mut tx = db.begin().await.expect("the connection came back");
-    let rows: i64 = sqlx::query_scalar("select count(*) from rows").fetch_one(&mut *tx).await.expect("it reads");
+    let rows: i64 = sqlx::query_scalar("select count(*) from rows")
+        .fetch_one(&mut *tx)
+        .await
+        .expect("it reads");
     assert_eq!(rows, 0);
-    sqlx::query("insert into rows values (2)").execute(&mut *tx).await.expect("it writes");
+    sqlx::query("insert into rows values (2)")
+        .execute(&mut *tx)
+        .await
+        .expect("it writes");
     tx.commit().await.expect("it commits");
     db.committed().await;
 }
@@ -63,10 +89,19 @@ async fn a_connection_that_comes_back_inside_a_transaction_is_closed() {
     let database = Database::create("chassis", &MIGRATOR).await;
     let db = open(&database, 1).await;
     let mut connection = db.pool().acquire().await.expect("a connection is free");
-    let leaky: i32 = sqlx::query_scalar("select pg_backend_pid()").fetch_one(&mut *connection).await.expect("it reads");
-    sqlx::raw_sql("begin").execute(&mut *connection).await.expect("it begins behind everybody's back");
+    let leaky: i32 = sqlx::query_scalar("select pg_backend_pid()")
+        .fetch_one(&mut *connection)
+        .await
+        .expect("it reads");
+    sqlx::raw_sql("begin")
+        .execute(&mut *connection)
+        .await
+        .expect("it begins behind everybody's back");
     drop(connection);
-    let next: i32 = sqlx::query_scalar("select pg_backend_pid()").fetch_one(db.pool()).await.expect("the pool serves");
+    let next: i32 = sqlx::query_scalar("select pg_backend_pid()")
+        .fetch_one(db.pool())
+        .await
+        .expect("the pool serves");
     assert_ne!(leaky, next);
 }
 
@@ -79,7 +114,11 @@ async fn an_error_tells_whether_the_database_is_away_and_which_constraint_was_vi
     let twice = insert().await.expect_err("the second does not");
     assert_eq!(db::violated(&twice), Some("rows_pkey"));
     assert!(!db::is_unavailable(&twice));
-    let ended = sqlx::query("select pg_terminate_backend(pg_backend_pid())").execute(db.pool()).await;
-    assert!(db::is_unavailable(&ended.expect_err("the session ended itself")));
+    let ended = sqlx::query("select pg_terminate_backend(pg_backend_pid())")
+        .execute(db.pool())
+        .await;
+    assert!(db::is_unavailable(
+        &ended.expect_err("the session ended itself")
+    ));
     assert!(db.ready().await, "the pool replaces what broke");
 }

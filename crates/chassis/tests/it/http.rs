@@ -14,7 +14,9 @@ use axum::{
     Router,
     routing::{get, post},
 };
-use chassis::http::{AppInfo, Form, Health, Json, Limits, Path, Problem, Query, serve_with, service};
+use chassis::http::{
+    AppInfo, Form, Health, Json, Limits, Path, Problem, Query, serve_with, service,
+};
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -33,8 +35,15 @@ async fn broken() -> StatusCode {
 
 async fn start(routes: Router, health: Health) -> Running {
     testkit::serve(|listener, life| async move {
-        let info = AppInfo { name: "test", health, openapi: utoipa::openapi::OpenApi::default() };
-        let limits = Limits { header_timeout: Duration::from_millis(300), ..Limits::default() };
+        let info = AppInfo {
+            name: "test",
+            health,
+            openapi: utoipa::openapi::OpenApi::default(),
+        };
+        let limits = Limits {
+            header_timeout: Duration::from_millis(300),
+            ..Limits::default()
+        };
         serve_with(listener, service(routes, info, &life), &life, limits).await
     })
     .await
@@ -42,35 +51,126 @@ async fn start(routes: Router, health: Health) -> Running {
 
 fn routes() -> Router {
     Router::new()
-        .route("/json", post(|Json(body): Json<Body>| async move { Json(json!({"n": body.n})) }))
-        .route("/form", post(|Form(body): Form<Body>| async move { Json(json!({"n": body.n})) }))
-        .route("/path/{n}", get(|Path(n): Path<i64>| async move { n.to_string() }))
-        .route("/query", get(|Query(body): Query<Body>| async move { body.n.to_string() }))
+        .route(
+            "/json",
+            post(|Json(body): Json<Body>| async move { Json(json!({"n": body.n})) }),
+        )
+        .route(
+            "/form",
+            post(|Form(body): Form<Body>| async move { Json(json!({"n": body.n})) }),
+        )
+        .route(
+            "/path/{n}",
+            get(|Path(n): Path<i64>| async move { n.to_string() }),
+        )
+        .route(
+            "/query",
+            get(|Query(body): Query<Body>| async move { body.n.to_string() }),
+        )
         .route("/panic", get(broken).post(broken))
-        .route("/problem", get(|| async { Problem::new(StatusCode::CONFLICT, "taken", "it is taken").retry_after(3) }))
+        .route(
+            "/problem",
+            get(|| async {
+                Problem::new(StatusCode::CONFLICT, "taken", "it is taken").retry_after(3)
+            }),
+        )
 }
 
 #[tokio::test]
 async fn every_refusal_is_a_problem_with_its_code_and_trace() {
     let running = start(routes(), Health::new()).await;
     let (client, url) = (&running.client, |path: &str| running.at(path));
-    let json = || client.post(url("/json")).header("content-type", "application/json");
+    let json = || {
+        client
+            .post(url("/json"))
+            .header("content-type", "application/json")
+    };
     let table = [
         ("no JSON", json().body("{"), 400, "malformed_json"),
-        ("another shape", json().body(r#"{"n":"1"}"#), 422, "invalid_body"),
-        ("an unknown field", json().body(r#"{"n":1,"m":1}"#), 422, "invalid_body"),
-        ("too large", json().body(" ".repeat(65 * 1024)), 413, "body_too_large"),
-        ("far too large", json().body(" ".repeat(2 * 1024 * 1024)), 413, "body_too_large"),
-        ("another type", client.post(url("/json")).body("{}"), 415, "unsupported_media_type"),
-        ("a form of another shape", client.post(url("/form")).form(&[("n", "x")]), 422, "invalid_body"),
-        ("a form as JSON", client.post(url("/form")).json(&json!({"n": 1})), 415, "unsupported_media_type"),
-        ("a path that does not parse", client.get(url("/path/x")), 404, "not_found"),
-        ("a query that does not parse", client.get(url("/query?n=x")), 400, "invalid_query"),
-        ("no such route", client.get(url("/nowhere")), 404, "not_found"),
-        ("another method", client.delete(url("/json")), 405, "method_not_allowed"),
-        ("a panic while reading", client.get(url("/panic")), 500, "internal"),
-        ("a panic while writing", client.post(url("/panic")), 500, "internal"),
-        ("a problem of the handler's", client.get(url("/problem")), 409, "taken"),
+        (
+            "another shape",
+            json().body(r#"{"n":"1"}"#),
+            422,
+            "invalid_body",
+        ),
+        (
+            "an unknown field",
+            json().body(r#"{"n":1,"m":1}"#),
+            422,
+            "invalid_body",
+        ),
+        (
+            "too large",
+            json().body(" ".repeat(65 * 1024)),
+            413,
+            "body_too_large",
+        ),
+        (
+            "far too large",
+            json().body(" ".repeat(2 * 1024 * 1024)),
+            413,
+            "body_too_large",
+        ),
+        (
+            "another type",
+            client.post(url("/json")).body("{}"),
+            415,
+            "unsupported_media_type",
+        ),
+        (
+            "a form of another shape",
+            client.post(url("/form")).form(&[("n", "x")]),
+            422,
+            "invalid_body",
+        ),
+        (
+            "a form as JSON",
+            client.post(url("/form")).json(&json!({"n": 1})),
+            415,
+            "unsupported_media_type",
+        ),
+        (
+            "a path that does not parse",
+            client.get(url("/path/x")),
+            404,
+            "not_found",
+        ),
+        (
+            "a query that does not parse",
+            client.get(url("/query?n=x")),
+            400,
+            "invalid_query",
+        ),
+        (
+            "no such route",
+            client.get(url("/nowhere")),
+            404,
+            "not_found",
+        ),
+        (
+            "another method",
+            client.delete(url("/json")),
+            405,
+            "method_not_allowed",
+        ),
+        (
+            "a panic while reading",
+            client.get(url("/panic")),
+            500,
+            "internal",
+        ),
+        (
+            "a panic while writing",
+            client.post(url("/panic")),
+            500,
+            "internal",
+        ),
+        (
+            "a problem of the handler's",
+            client.get(url("/problem")),
+            409,
+            "taken",
+        ),
     ];
     for (what, request, status, code) in table {
         let reply = request.send().await.expect(what);
@@ -80,7 +180,14 @@ async fn every_refusal_is_a_problem_with_its_code_and_trace() {
         }
         assert_eq!(problem_code(reply).await, code, "{what}");
     }
-    let fine: Value = json().body(r#"{"n":5}"#).send().await.expect("an answer").json().await.expect("JSON");
+    let fine: Value = json()
+        .body(r#"{"n":5}"#)
+        .send()
+        .await
+        .expect("an answer")
+        .json()
+        .await
+        .expect("JSON");
     assert_eq!(fine, json!({"n": 5}));
 }
 
@@ -96,11 +203,19 @@ async fn a_write_goes_on_when_its_client_leaves_and_a_read_does_not() {
             finished.fetch_add(1, Ordering::SeqCst);
         }
     };
-    let running = start(Router::new().route("/slow", get(handler.clone()).post(handler)), Health::new()).await;
+    let running = start(
+        Router::new().route("/slow", get(handler.clone()).post(handler)),
+        Health::new(),
+    )
+    .await;
     for write in [false, true] {
         let url = running.at("/slow");
-        let request = if write { running.client.post(url) } else { running.client.get(url) };
-        let sent = tokio::spawn(request.send());
+        let request = if write {
+            running.client.post(url)
+        } else {
+            running.client.get(url)
+        };
+        let sent = running.life().track(request.send());
         started.notified().await;
         sent.abort();
         let _ = sent.await;
@@ -108,7 +223,10 @@ async fn a_write_goes_on_when_its_client_leaves_and_a_read_does_not() {
             go.notify_one();
         }
     }
-    eventually("the write is done", async || (finished.load(Ordering::SeqCst) == 1).then_some(())).await;
+    eventually("the write is done", async || {
+        (finished.load(Ordering::SeqCst) == 1).then_some(())
+    })
+    .await;
     running.stop().await;
     assert_eq!(finished.load(Ordering::SeqCst), 1);
 }
@@ -119,12 +237,18 @@ async fn a_client_that_dribbles_its_header_is_cut_off() {
     let address = running.url.trim_start_matches("http://").to_owned();
     let read = tokio::task::spawn_blocking(move || {
         let mut stream = TcpStream::connect(address).expect("the server listens");
-        stream.write_all(b"GET / HTTP/1.1\r\nhost: x").expect("it takes the beginning");
-        stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout can be set");
+        stream
+            .write_all(b"GET / HTTP/1.1\r\nhost: x")
+            .expect("it takes the beginning");
+        stream
+            .set_read_timeout(Some(Duration::from_secs(20)))
+            .expect("a timeout can be set");
         let mut rest = Vec::new();
         stream.read_to_end(&mut rest)
     });
-    read.await.expect("the client ran").expect("the server closed the connection");
+    read.await
+        .expect("the client ran")
+        .expect("the server closed the connection");
 }
 
 #[tokio::test]
@@ -133,11 +257,23 @@ async fn readiness_depends_on_required_checks_alone() {
         (true, true, 200, 200, "healthy"),
         (true, false, 200, 200, "degraded"),
     ] {
-        let checks = Health::new().with("database", true, move || async move { database }).with("kafka", false, move || async move { kafka });
+        let checks = Health::new()
+            .with("database", true, move || async move { database })
+            .with("kafka", false, move || async move { kafka });
         let running = start(routes(), checks).await;
-        let reply = running.client.get(running.at("/readyz")).send().await.expect("an answer");
+        let reply = running
+            .client
+            .get(running.at("/readyz"))
+            .send()
+            .await
+            .expect("an answer");
         assert_eq!(reply.status().as_u16(), ready);
-        let reply = running.client.get(running.at("/health")).send().await.expect("an answer");
+        let reply = running
+            .client
+            .get(running.at("/health"))
+            .send()
+            .await
+            .expect("an answer");
         assert_eq!(reply.status().as_u16(), health);
         let body: Value = reply.json().await.expect("JSON");
         assert_eq!(body["status"], status);
@@ -152,7 +288,12 @@ async fn readiness_depends_on_required_checks_alone() {
     let running = start(routes(), checks).await;
     up.store(false, Ordering::SeqCst);
     for (path, status) in [("/readyz", 503), ("/health", 503), ("/livez", 200)] {
-        let reply = running.client.get(running.at(path)).send().await.expect("an answer");
+        let reply = running
+            .client
+            .get(running.at(path))
+            .send()
+            .await
+            .expect("an answer");
         assert_eq!(reply.status().as_u16(), status, "{path}");
     }
 }
@@ -161,9 +302,22 @@ async fn readiness_depends_on_required_checks_alone() {
 async fn requests_are_counted_by_route_and_never_by_path() {
     let running = start(routes(), Health::new()).await;
     for n in 0..3 {
-        running.client.get(running.at(&format!("/path/{n}"))).send().await.expect("an answer");
+        running
+            .client
+            .get(running.at(&format!("/path/{n}")))
+            .send()
+            .await
+            .expect("an answer");
     }
-    let metrics = running.client.get(running.at("/metrics")).send().await.expect("an answer").text().await.expect("text");
+    let metrics = running
+        .client
+        .get(running.at("/metrics"))
+        .send()
+        .await
+        .expect("an answer")
+        .text()
+        .await
+        .expect("text");
     assert!(metrics.contains("route=\"/path/{n}\""), "{metrics}");
     assert!(!metrics.contains("/path/1"), "{metrics}");
 }

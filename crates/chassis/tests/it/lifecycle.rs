@@ -22,7 +22,11 @@ async fn a_task_that_fails_panics_or_ends_early_ends_the_process_with_a_failure(
             }
         });
         life.stopping().await;
-        assert_eq!(text(life.finish().await), text(ExitCode::FAILURE), "case {case}");
+        assert_eq!(
+            text(life.finish().await),
+            text(ExitCode::FAILURE),
+            "case {case}"
+        );
     }
 }
 
@@ -54,5 +58,9 @@ fn a_fixed_clock_moves_only_when_told_to() {
     let shared = clock.clone();
     shared.advance(chrono::Duration::seconds(5));
     assert_eq!(clock.now(), start + chrono::Duration::seconds(5));
-    assert_eq!(Clock::system().now().timestamp_subsec_nanos() % 1000, 0, "PostgreSQL keeps microseconds");
+    assert_eq!(
+        Clock::system().now().timestamp_subsec_nanos() % 1000,
+        0,
+        "PostgreSQL keeps microseconds"
+    );
 }

@@ -95,13 +95,12 @@ impl Verifier {
     /// [`TokenError`], for a token that is not ours or has expired.
     pub fn verify(&self, token: &str) -> Result<Identity, TokenError> {
         let digest: [u8; 32] = Sha256::digest(token.as_bytes()).into();
-        let (identity, exp) = match self.known.get(&digest) {
-            Some(known) => known,
-            None => {
-                let verified = self.check(token)?;
-                self.known.insert(digest, verified);
-                verified
-            }
+        let (identity, exp) = if let Some(known) = self.known.get(&digest) {
+            known
+        } else {
+            let verified = self.check(token)?;
+            self.known.insert(digest, verified);
+            verified
         };
         if exp <= self.clock.now().timestamp() {
             Err(TokenError::Expired)

@@ -33,7 +33,7 @@ use crate::auth::{Verifier, caller_of};
 /// The largest body that is read for its fingerprint, in bytes.
 const BODY_LIMIT: usize = 64 * 1024;
 /// How long Redis remembers a finished reply; PostgreSQL keeps it longer.
-const REMEMBERED: Duration = Duration::from_secs(24 * 3600);
+const REMEMBERED: Duration = Duration::from_hours(24);
 /// How many finished replies may wait for Redis before the next are not remembered there.
 const BACKLOG: usize = 1024;
 

@@ -167,6 +167,6 @@ pub async fn stored(
 fn is_lock_timeout(error: &sqlx::Error) -> bool {
     error
         .as_database_error()
-        .and_then(|error| error.code())
+        .and_then(sqlx::error::DatabaseError::code)
         .is_some_and(|code| code == "55P03")
 }

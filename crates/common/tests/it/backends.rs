@@ -10,11 +10,16 @@ pub static MIGRATOR: Migrator = sqlx::migrate!("./tests/migrations");
 pub async fn open() -> (Database, Db, Lifecycle) {
     let database = Database::create("common", &MIGRATOR).await;
     let life = Lifecycle::new();
-    let db = Db::connect(&database.config(), &MIGRATOR, &life).await.expect("the database is there");
+    let db = Db::connect(&database.config(), &MIGRATOR, &life)
+        .await
+        .expect("the database is there");
     (database, db, life)
 }
 
 /// How many rows the query counts.
 pub async fn count(database: &Database, what: &'static str) -> i64 {
-    sqlx::query_scalar(what).fetch_one(&database.pool()).await.expect("rows can be counted")
+    sqlx::query_scalar(what)
+        .fetch_one(&database.pool())
+        .await
+        .expect("rows can be counted")
 }

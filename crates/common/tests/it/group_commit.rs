@@ -20,9 +20,16 @@ impl Batch for Gifts {
     type Outcome = i64;
     const TRANSACTION: bool = false;
 
-    async fn write(&self, connection: &mut PgConnection, items: &[i64]) -> Result<Vec<i64>, sqlx::Error> {
+    async fn write(
+        &self,
+        connection: &mut PgConnection,
+        items: &[i64],
+    ) -> Result<Vec<i64>, sqlx::Error> {
         self.writes.fetch_add(1, Ordering::SeqCst);
-        sqlx::query("insert into gifts select unnest($1::bigint[]) on conflict do nothing").bind(items).execute(connection).await?;
+        sqlx::query("insert into gifts select unnest($1::bigint[]) on conflict do nothing")
+            .bind(items)
+            .execute(connection)
+            .await?;
         Ok(items.iter().map(|n| n * 10).collect())
     }
 }
@@ -35,10 +42,17 @@ impl Batch for Pairs {
     type Outcome = ();
     const TRANSACTION: bool = true;
 
-    async fn write(&self, connection: &mut PgConnection, items: &[i64]) -> Result<Vec<()>, sqlx::Error> {
+    async fn write(
+        &self,
+        connection: &mut PgConnection,
+        items: &[i64],
+    ) -> Result<Vec<()>, sqlx::Error> {
         for item in items {
             for n in [1000 + item, *item] {
-                sqlx::query("insert into gifts values ($1)").bind(n).execute(&mut *connection).await?;
+                sqlx::query("insert into gifts values ($1)")
+                    .bind(n)
+                    .execute(&mut *connection)
+                    .await?;
             }
         }
         Ok(items.iter().map(|_| ()).collect())
@@ -49,22 +63,44 @@ impl Batch for Pairs {
 async fn waiting_items_share_commits_and_each_gets_its_own_outcome() {
     let (database, db, life) = open().await;
     let writes = Arc::new(AtomicUsize::new(0));
-    let writer = Writer::spawn("gifts", Gifts { writes: writes.clone() }, &db, &life);
+    let writer = Writer::spawn(
+        "gifts",
+        Gifts {
+            writes: writes.clone(),
+        },
+        &db,
+        &life,
+    );
     let outcomes = join_all((1..=1000).map(|n| writer.commit(n))).await;
     for (n, outcome) in (1..=1000).zip(outcomes) {
         assert_eq!(outcome.expect("it is written"), n * 10);
     }
     assert_eq!(count(&database, "select count(*) from gifts").await, 1000);
-    assert!(writes.load(Ordering::SeqCst) < 500, "a thousand waiting items took {} writes", writes.load(Ordering::SeqCst));
+    assert!(
+        writes.load(Ordering::SeqCst) < 500,
+        "a thousand waiting items took {} writes",
+        writes.load(Ordering::SeqCst)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bad_item_fails_alone() {
     let (database, db, life) = open().await;
-    let writer = Writer::spawn("gifts", Gifts { writes: Arc::default() }, &db, &life);
+    let writer = Writer::spawn(
+        "gifts",
+        Gifts {
+            writes: Arc::default(),
+        },
+        &db,
+        &life,
+    );
     let outcomes = join_all((-5..=100).map(|n| writer.commit(n))).await;
     for (n, outcome) in (-5..=100).zip(outcomes) {
-        assert_eq!(matches!(outcome, Err(Error::Row(_))), n <= 0, "{n}: {outcome:?}");
+        assert_eq!(
+            matches!(outcome, Err(Error::Row(_))),
+            n <= 0,
+            "{n}: {outcome:?}"
+        );
     }
     assert_eq!(count(&database, "select count(*) from gifts").await, 100);
 }
@@ -74,33 +110,67 @@ async fn a_failed_transaction_leaves_nothing_of_its_item() {
     let (database, db, life) = open().await;
     let writer = Writer::spawn("pairs", Pairs, &db, &life);
     let outcomes = join_all((0..=50).map(|n| writer.commit(n))).await;
-    assert_eq!(outcomes.iter().filter(|outcome| outcome.is_err()).count(), 1, "zero is not positive");
+    assert_eq!(
+        outcomes.iter().filter(|outcome| outcome.is_err()).count(),
+        1,
+        "zero is not positive"
+    );
     assert_eq!(count(&database, "select count(*) from gifts").await, 100);
-    assert_eq!(count(&database, "select count(*) from gifts where n = 1000").await, 0);
+    assert_eq!(
+        count(&database, "select count(*) from gifts where n = 1000").await,
+        0
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_connection_is_replaced_within_the_same_request() {
     let (database, db, life) = open().await;
-    let writer = Writer::spawn("gifts", Gifts { writes: Arc::default() }, &db, &life);
+    let writer = Writer::spawn(
+        "gifts",
+        Gifts {
+            writes: Arc::default(),
+        },
+        &db,
+        &life,
+    );
     writer.commit(1).await.expect("it is written");
     sqlx::query("select pg_terminate_backend(pid) from pg_stat_activity where datname = $1 and pid <> pg_backend_pid()")
         .bind(database.name())
         .execute(&database.pool())
         .await
         .expect("a superuser may end sessions");
-    assert_eq!(writer.commit(2).await.expect("it is written on a new connection"), 20);
+    assert_eq!(
+        writer
+            .commit(2)
+            .await
+            .expect("it is written on a new connection"),
+        20
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_row_that_another_process_holds_is_in_progress_and_its_neighbours_are_not() {
     let (database, db, life) = open().await;
-    let writer = Writer::spawn("gifts", Gifts { writes: Arc::default() }, &db, &life);
+    let writer = Writer::spawn(
+        "gifts",
+        Gifts {
+            writes: Arc::default(),
+        },
+        &db,
+        &life,
+    );
     let mut other = db.begin().await.expect("a transaction");
-    sqlx::query("insert into gifts values (7)").execute(&mut *other).await.expect("it is free");
+    sqlx::query("insert into gifts values (7)")
+        .execute(&mut *other)
+        .await
+        .expect("it is free");
     let outcomes = join_all((1..=10).map(|n| writer.commit(n))).await;
     for (n, outcome) in (1..=10).zip(outcomes) {
-        assert_eq!(matches!(outcome, Err(Error::InProgress)), n == 7, "{n}: {outcome:?}");
+        assert_eq!(
+            matches!(outcome, Err(Error::InProgress)),
+            n == 7,
+            "{n}: {outcome:?}"
+        );
     }
     other.commit().await.expect("it commits");
     assert_eq!(writer.commit(7).await.expect("its twin has committed"), 70);

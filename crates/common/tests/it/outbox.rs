@@ -3,11 +3,11 @@
 use std::sync::{Arc, Mutex};
 
 use chassis::{
+    clock::Clock,
     db::Db,
     kafka::{Fault, Handler, Kafka, Message},
     lifecycle::Lifecycle,
 };
-use chrono::Utc;
 use common::{
     events::{ContactState, topics},
     ids::ContactId,
@@ -22,7 +22,10 @@ struct Seen(Arc<Mutex<Vec<Message>>>);
 
 impl Handler for Seen {
     async fn handle(&self, batch: &[Message]) -> Result<(), Fault> {
-        self.0.lock().expect("nobody panicked").extend(batch.iter().cloned());
+        self.0
+            .lock()
+            .expect("nobody panicked")
+            .extend(batch.iter().cloned());
         Ok(())
     }
 }
@@ -30,18 +33,28 @@ impl Handler for Seen {
 impl Seen {
     fn versions(&self) -> Vec<i64> {
         let seen = self.0.lock().expect("nobody panicked");
-        seen.iter().map(|message| message.json::<ContactState>().expect("an event").version).collect()
+        seen.iter()
+            .map(|message| message.json::<ContactState>().expect("an event").version)
+            .collect()
     }
 }
 
 fn event(contact_id: ContactId, version: i64) -> ContactState {
-    ContactState { contact_id, name: "Ada".into(), email: "ada@example.org".into(), version, occurred_at: Utc::now() }
+    ContactState {
+        contact_id,
+        name: "Ada".into(),
+        email: "ada@example.org".into(),
+        version,
+        occurred_at: Clock::system().now(),
+    }
 }
 
 async fn write(db: &Db, contact: ContactId, version: i64) {
     let mut tx = db.begin().await.expect("a transaction");
     let traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
-    outbox::enqueue(&mut tx, &event(contact, version), Some(traceparent.into())).await.expect("it is enqueued");
+    outbox::enqueue(&mut tx, &event(contact, version), Some(traceparent.into()))
+        .await
+        .expect("it is enqueued");
     tx.commit().await.expect("it commits");
 }
 
@@ -52,7 +65,10 @@ fn listen(life: &Lifecycle) -> (Kafka, Seen) {
 }
 
 async fn drained(database: &Database) {
-    eventually("the outbox is empty", async || (count(database, "select count(*) from outbox").await == 0).then_some(())).await;
+    eventually("the outbox is empty", async || {
+        (count(database, "select count(*) from outbox").await == 0).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -64,11 +80,16 @@ async fn committed_facts_arrive_in_order_as_cloudevents_and_are_deleted() {
         write(&db, contact, version).await;
     }
     let mut tx = db.begin().await.expect("a transaction");
-    outbox::enqueue(&mut tx, &event(contact, 51), None).await.expect("it is enqueued");
+    outbox::enqueue(&mut tx, &event(contact, 51), None)
+        .await
+        .expect("it is enqueued");
     tx.rollback().await.expect("it rolls back");
     outbox::spawn_publisher("test", &db, &kafka, &life);
     write(&db, contact, 51).await;
-    eventually("all arrived", async || (seen.versions().len() >= 51).then_some(())).await;
+    eventually("all arrived", async || {
+        (seen.versions().len() >= 51).then_some(())
+    })
+    .await;
     assert_eq!(seen.versions(), (1..=51).collect::<Vec<_>>());
     drained(&database).await;
     let first = seen.0.lock().expect("nobody panicked")[0].clone();
@@ -78,7 +99,10 @@ async fn committed_facts_arrive_in_order_as_cloudevents_and_are_deleted() {
         ("ce_type", "contact.changed"),
         ("ce_source", "/careforall/test"),
         ("ce_subject", contact.to_string().as_str()),
-        ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+        (
+            "traceparent",
+            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        ),
         ("content-type", "application/json"),
     ] {
         assert_eq!(first.header(name), Some(value), "{name}");
@@ -106,8 +130,15 @@ async fn one_of_two_relays_leads_and_the_other_takes_over() {
     first.finish().await;
     write(&db, contact, 21).await;
     drained(&database).await;
-    eventually("all arrived", async || (seen.versions().len() >= 21).then_some(())).await;
-    assert_eq!(seen.versions(), (1..=21).collect::<Vec<_>>(), "each once and in order: there was one leader at a time");
+    eventually("all arrived", async || {
+        (seen.versions().len() >= 21).then_some(())
+    })
+    .await;
+    assert_eq!(
+        seen.versions(),
+        (1..=21).collect::<Vec<_>>(),
+        "each once and in order: there was one leader at a time"
+    );
     for life in [second, life] {
         life.stop();
         life.finish().await;

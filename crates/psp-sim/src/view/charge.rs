@@ -96,7 +96,7 @@ fn outcome(charge: &Charge) -> serde_json::Value {
             "seller_message": "Payment complete.", "type": "authorized",
         }),
         Some(decline) => json!({
-            "network_status": "declined_by_network", "reason": decline.decline_code, "risk_level": "normal",
+            "network_status": "declined_by_network", "reason": decline.reason, "risk_level": "normal",
             "seller_message": "The bank did not approve the charge.", "type": "issuer_declined",
         }),
     }

@@ -22,7 +22,7 @@ const IN_FLIGHT: usize = 32;
 const FIRST_RETRY: Duration = Duration::from_millis(200);
 const LONGEST_RETRY: Duration = Duration::from_secs(10);
 /// How long a reordered event waits for another one of its intent to overtake it.
-const HOLD: Duration = Duration::from_secs(1);
+const HOLD: Duration = Duration::from_millis(500);
 
 /// One event on its way.
 struct Delivery {

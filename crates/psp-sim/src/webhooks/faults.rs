@@ -15,7 +15,7 @@ pub(crate) struct Faults {
     /// An event is sent twice at the same time.
     #[serde(default)]
     pub(crate) duplicate: f64,
-    /// An event is sent after the next one of the same intent, or after a second when none comes.
+    /// An event is sent after the next one of the same intent, or after half a second when none comes.
     #[serde(default)]
     pub(crate) reorder: f64,
     /// An event is sent late.

@@ -1,6 +1,7 @@
 //! PostgreSQL, Redis and Kafka: private copies, or the user's own.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
@@ -8,7 +9,7 @@ use super::{BackendPorts, DatabaseUrl, Server, kafka, postgres, redis};
 use crate::settings;
 
 /// The user's own servers. Where one is given, none of that kind is started.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Attach {
     /// PostgreSQL, as a role that may create roles and schemas.
     pub database_url: Option<String>,
@@ -211,4 +212,17 @@ fn joined<T>(thread: std::thread::ScopedJoinHandle<'_, T>) -> T {
         Ok(value) => value,
         Err(panic) => std::panic::resume_unwind(panic),
     }
+}
+
+/// Removes the data of every server of this run directory, and the payment provider's ledger with it. Nothing of it may
+/// run. Secrets and logs stay.
+pub fn remove_data(run_dir: &Path) -> Result<()> {
+    postgres::remove_data(run_dir)?;
+    for part in ["redis", "kafka", "psp"] {
+        let dir = run_dir.join(part);
+        if dir.is_dir() {
+            fs::remove_dir_all(&dir).with_context(|| format!("cannot remove {}", dir.display()))?;
+        }
+    }
+    Ok(())
 }

@@ -12,7 +12,6 @@ use super::environment::{Facts, SERVICES, SIMULATORS};
 use super::{
     Backends, DatabaseUrl, Options, Ports, Probe, Secrets, Server, Spec, bootstrap, demo_campaign,
 };
-use crate::interrupt;
 
 /// How long a service that was told to abort may take to do so.
 const EXIT_PATIENCE: Duration = Duration::from_secs(30);
@@ -100,13 +99,8 @@ impl Fleet {
     fn refresh_environment(&mut self, name: &str, extra: &[(&str, &str)]) {
         let service = service_of(name);
         let upstreams = |service: &str| {
-            let mut found: Vec<(&String, &Server)> = self
-                .servers
-                .iter()
-                .filter(|(name, _)| service_of(name) == service)
-                .collect();
-            found.sort();
-            found.into_iter().map(|(_, server)| server.url.clone()).collect()
+            let of_service = self.servers.iter().filter(|(name, _)| service_of(name) == service);
+            of_service.map(|(_, server)| server.url.clone()).collect()
         };
         let facts = Facts {
             ports: &self.options.ports,
@@ -342,7 +336,7 @@ impl Drop for Fleet {
             server.kill();
         }
         // A private PostgreSQL is killed in a moment anyway.
-        if self.options.backends.postgres.is_none() && !interrupt::asked() {
+        if self.options.backends.postgres.is_none() {
             self.forget_database();
         }
     }

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 
 use super::process::MARKER;
-use super::{Identity, identity};
+use super::{Identity, SERVICES, SIMULATORS, identity};
+use crate::interrupt;
 
 /// A process that belongs to a run directory.
 #[derive(Clone, Debug)]
@@ -36,30 +37,48 @@ pub fn find(run_dir: &Path) -> Vec<Leftover> {
         .collect()
 }
 
-/// Ends every leftover: first with SIGTERM, after `grace` with SIGKILL. Returns the names of what it ended.
+/// Ends every leftover in an orderly way: the gateway, the services, the simulators, then what they stand on. What has
+/// not ended after `grace` is killed. Returns the names of what it ended.
 pub fn sweep(run_dir: &Path, grace: Duration) -> Vec<String> {
-    let found = find(run_dir);
-    let deadline = Instant::now() + grace;
-    for other in &found {
-        // PostgreSQL takes SIGTERM as "wait for the clients to leave", and SIGINT as "send them away".
-        let farewell = if other.program == "postgres" {
+    let mut found = find(run_dir);
+    found.sort_by_key(Leftover::rank);
+    for group in found.chunk_by(|a, b| a.rank() == b.rank()) {
+        for one in group {
+            one.identity.signal(one.farewell());
+        }
+        let deadline = Instant::now() + grace;
+        for one in group {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if !one.identity.wait_gone(left, || interrupt::insisted()) || one.identity.is_alive() {
+                for other in one.identity.descendants().into_iter().chain([one.identity]) {
+                    other.signal(Signal::SIGKILL);
+                }
+                one.identity.wait_gone(Duration::from_secs(5), || false);
+            }
+        }
+    }
+    found.into_iter().map(|one| one.program).collect()
+}
+
+impl Leftover {
+    /// When it is ended: who calls others goes before them.
+    fn rank(&self) -> u8 {
+        match self.program.as_str() {
+            "gateway" => 0,
+            name if SERVICES.contains(&name) => 1,
+            name if SIMULATORS.contains(&name) => 2,
+            _ => 3,
+        }
+    }
+
+    /// PostgreSQL takes SIGTERM as "wait for the clients to leave", and SIGINT as "send them away".
+    fn farewell(&self) -> Signal {
+        if self.program == "postgres" {
             Signal::SIGINT
         } else {
             Signal::SIGTERM
-        };
-        other.identity.signal(farewell);
-    }
-    for other in &found {
-        let left = deadline.saturating_duration_since(Instant::now());
-        if !other.identity.wait_gone(left, || false) {
-            for child in other.identity.descendants() {
-                child.signal(Signal::SIGKILL);
-            }
-            other.identity.signal(Signal::SIGKILL);
-            other.identity.wait_gone(Duration::from_secs(5), || false);
         }
     }
-    found.into_iter().map(|other| other.program).collect()
 }
 
 /// Whether the process was started for this run directory. Its environment tells; it cannot be read when the process

@@ -43,8 +43,6 @@ pub struct State {
     pub release: bool,
     /// Whether nobody watches over it: it was started by `up --detach`.
     pub detached: bool,
-    /// The `up` that started it.
-    pub launcher: Option<Identity>,
     /// Which start of the machine the processes belong to.
     pub boot: String,
 }
@@ -108,7 +106,6 @@ impl State {
             psp_webhook_secret: secrets.psp_webhook_secret.clone(),
             release,
             detached,
-            launcher: Identity::of(std::process::id().cast_signed()),
             boot: boot(),
         }
     }

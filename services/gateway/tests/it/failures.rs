@@ -189,17 +189,56 @@ async fn breaking_off(failures: usize, life: &Lifecycle) -> (String, Arc<AtomicU
     let (counter, serving) = (asked.clone(), life.clone());
     life.spawn("server that breaks off", async move {
         loop {
-            let stream = tokio::select! {
+            let mut stream = tokio::select! {
                 accepted = listener.accept() => accepted?.0,
                 () = serving.stopping() => return Ok(()),
             };
-            let _answering = serving.track(break_off(stream, failures, counter.clone()));
+            let asked = counter.clone();
+            let answer = async move { break_off(&mut stream, failures, &asked).await };
+            let _answering = serving.track(answer);
         }
     });
     (url, asked)
 }
 
-async fn break_off(mut stream: TcpStream, failures: usize, asked: Arc<AtomicUsize>) {
+/// A server that dies of the first request.
+async fn dying(life: &Lifecycle) -> String {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    life.spawn("server that dies", async move {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let mut last = None;
+        while asked.load(SeqCst) == 0 {
+            let mut stream = listener.accept().await?.0;
+            break_off(&mut stream, 1, &asked).await;
+            last = Some(stream);
+        }
+        // The port is closed before the client learns that the connection is.
+        drop(listener);
+        drop(last);
+        Ok(())
+    });
+    url
+}
+
+#[tokio::test]
+async fn a_request_that_may_have_done_its_work_is_not_called_undone() {
+    let life = Lifecycle::new();
+    let url = dying(&life).await;
+    let fleet = Fleet::with(&[(Service::Pledge, url)], |_| {}).await;
+    let request = fleet
+        .request(Method::POST, "/api/pledges")
+        .header("idempotency-key", "k");
+    let reply = request.body("{}").send().await.unwrap();
+    assert_eq!(
+        reply.status(),
+        502,
+        "the retry found nobody, and the first one read all of it"
+    );
+    assert_eq!(problem_code(reply).await, "upstream_closed");
+}
+
+async fn break_off(stream: &mut TcpStream, failures: usize, asked: &AtomicUsize) {
     let mut request = String::new();
     let is_whole = |request: &str| {
         request.ends_with("{}") || request.starts_with("GET") && request.ends_with("\r\n\r\n")

@@ -132,8 +132,12 @@ async fn every_method_of_http_is_passed_on_and_no_other() {
         assert!(reply.headers().contains_key("allow"));
         assert_eq!(problem_code(reply).await, "method_not_allowed");
     }
-    let reply = fleet.request(Method::POST, "/health").send().await.unwrap();
-    assert_eq!(problem_code(reply).await, "method_not_allowed");
+    for (method, path) in [("POST", "/health"), ("TRACE", "/api/pledges")] {
+        let request = fleet.request(method.parse().unwrap(), path);
+        let problem = json_of(request.send().await.unwrap()).await;
+        assert_eq!(problem["code"], "method_not_allowed");
+        assert_eq!(problem["trace_id"].as_str().unwrap().len(), 32, "{problem}");
+    }
     assert_eq!(fleet.seen().len(), 7);
 }
 

@@ -1,14 +1,6 @@
-use chassis::kafka::{Kafka, Record};
 use common::events::{ContactState, Event, topics};
 
 use crate::helpers::{Gift, TestApp, usd};
-
-async fn send(app: &TestApp, record: Record) {
-    let producer = Kafka::new(&app.kafka).producer().unwrap();
-    for result in producer.send_all(vec![record]).await {
-        result.unwrap();
-    }
-}
 
 async fn contacts(app: &TestApp) -> Vec<(String, i64)> {
     sqlx::query_as("select name, version from contacts order by updated_at")
@@ -41,16 +33,7 @@ async fn a_deleted_contact_is_forgotten() {
     let gift = app.gift(usd(2500)).await;
     app.delivery(&gift, |found| found["status"] == "SENT").await;
     let key = gift.contact.contact_id.to_string();
-    send(
-        &app,
-        Record {
-            topic: topics::CONTACT.name.into(),
-            key,
-            payload: vec![],
-            headers: vec![],
-        },
-    )
-    .await;
+    app.send(topics::CONTACT.name, key, vec![], vec![]).await;
     testkit::eventually("the contact is gone", async || {
         contacts(&app).await.is_empty().then_some(())
     })
@@ -80,16 +63,8 @@ async fn a_delivery_keeps_the_trace_of_the_event_that_called_for_it() {
     let traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     let headers = vec![("traceparent".to_owned(), traceparent.to_owned())];
     let payload = serde_json::to_vec(&event).unwrap();
-    send(
-        &app,
-        Record {
-            topic: topics::PAYMENT.name.into(),
-            key: event.key(),
-            payload,
-            headers,
-        },
-    )
-    .await;
+    app.send(topics::PAYMENT.name, event.key(), payload, headers)
+        .await;
     app.delivery(&gift, |found| found["status"] == "HELD").await;
     let stored: String = sqlx::query_scalar("select traceparent from deliveries")
         .fetch_one(&app.database.pool())

@@ -2,10 +2,14 @@
 
 use std::time::Duration;
 
-use chassis::{clock::Clock, kafka};
+use chassis::{
+    clock::Clock,
+    kafka::{self, Kafka, Producer, Record},
+};
 use common::{
+    auth::Role,
     events::{
-        CampaignKind, CampaignState, CampaignStatus, Capture, ContactState, PaymentEvent,
+        CampaignKind, CampaignState, CampaignStatus, Capture, ContactState, Event, PaymentEvent,
         PaymentKind,
     },
     ids::{CampaignId, ContactId, PaymentId, PledgeId, UserId},
@@ -23,6 +27,7 @@ pub struct TestApp {
     pub service: Running,
     pub clock: Clock,
     pub kafka: kafka::Config,
+    pub producer: Producer,
     pub mailbox: Mailbox,
     pub database: Database,
 }
@@ -36,19 +41,51 @@ impl TestApp {
         let database = Database::create("notification", &notification::MIGRATOR).await;
         let mut kafka = testkit::kafka();
         kafka.retry_delays = vec![Duration::from_millis(1)];
+        let producer = Kafka::new(&kafka)
+            .producer()
+            .expect("a producer can be made");
         let clock = Clock::fixed(Clock::system().now());
         let service = replica(&database, &kafka, &clock, &mailbox, feed).await;
         Self {
             service,
             clock,
             kafka,
+            producer,
             mailbox,
             database,
         }
     }
 
-    pub async fn publish(&self, event: &impl common::events::Event) {
-        testkit::publish(&self.kafka, event).await;
+    /// Publishes as another service's relay would.
+    pub async fn publish<E: Event>(&self, event: &E) {
+        let payload = serde_json::to_vec(event).expect("events serialise");
+        self.send(E::TOPIC, event.key(), payload, vec![]).await;
+    }
+
+    pub async fn send(
+        &self,
+        topic: &str,
+        key: String,
+        payload: Vec<u8>,
+        headers: Vec<(String, String)>,
+    ) {
+        let record = Record {
+            topic: topic.to_owned(),
+            key,
+            payload,
+            headers,
+        };
+        for result in self.producer.send_all(vec![record]).await {
+            result.expect("the broker takes the message");
+        }
+    }
+
+    /// An access token that is valid by the service's clock.
+    pub fn admin(&self) -> String {
+        let now = self.clock.now();
+        testkit::issuer()
+            .access(UserId::new(), Role::Admin, now)
+            .expect("the token can be signed")
     }
 
     /// A captured gift with everything that its mail is written from.
@@ -62,15 +99,7 @@ impl TestApp {
 
     /// The deliveries as an admin sees them, newest first.
     pub async fn deliveries(&self, query: &str) -> Value {
-        let reply = self
-            .history(
-                query,
-                Some(&testkit::user_token(
-                    UserId::new(),
-                    common::auth::Role::Admin,
-                )),
-            )
-            .await;
+        let reply = self.history(query, Some(&self.admin())).await;
         assert_eq!(reply.status(), 200);
         reply.json().await.expect("a page is JSON")
     }
@@ -91,6 +120,7 @@ impl TestApp {
     pub async fn delivery(&self, gift: &Gift, is: impl Fn(&Value) -> bool) -> Value {
         testkit::eventually("the delivery is as asked", async || {
             let page = self.deliveries("?limit=100").await;
+           
             let found = page["data"]
                 .as_array()?
                 .iter()

@@ -99,7 +99,7 @@ async fn a_contact_that_could_write_headers_reaches_no_mail() {
             .execute(&pool)
             .await
             .unwrap();
-        sqlx::query("update deliveries set status = 'QUEUED', sent_at = null, last_result = null")
+        sqlx::query("update deliveries set status = 'QUEUED', sent_at = null, next_attempt_at = created_at")
             .execute(&pool)
             .await
             .unwrap();

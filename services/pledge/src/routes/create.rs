@@ -11,6 +11,7 @@ use common::{
     idempotency::{Claim, Reply},
     ids::{CampaignId, ContactId},
     money::GivenMoney,
+    openapi::IdempotencyKey,
 };
 use http::StatusCode;
 use serde::Deserialize;
@@ -48,7 +49,7 @@ pub struct Donor {
 
 /// Takes one gift per key: pledge, contact, events and this reply commit in one statement.
 #[utoipa::path(post, path = "/api/pledges", tag = "pledges", request_body = NewPledge,
-    params(("Idempotency-Key" = String, Header, description = "a UUID of the client's own, the same for every try")),
+    params(IdempotencyKey), security((), ("bearer" = [])),
     responses((status = 201, description = "the pledge is stored; the same for every try with this key", body = Pledged), Problems))]
 pub async fn create(
     State(app): State<App>,

@@ -9,7 +9,7 @@ use crate::{App, db, error::Error, reply::PledgeView};
 
 /// Shows a pledge to its donor: by its guest token, by the donor's account, or to an admin. To everybody else it
 /// does not exist.
-#[utoipa::path(get, path = "/api/pledges/{id}", tag = "pledges",
+#[utoipa::path(get, path = "/api/pledges/{id}", tag = "pledges", security((), ("bearer" = [])),
     params(("id" = String, Path), ("X-Guest-Token" = Option<String>, Header, description = "as the pledge's creation gave it")),
     responses((status = 200, body = PledgeView), Problems))]
 pub async fn get(

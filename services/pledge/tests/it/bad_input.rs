@@ -1,6 +1,7 @@
 //! Each kind of bad input has its own code, and none of it is stored.
 
-use chrono::{Duration, Utc};
+use chassis::clock::Clock;
+use chrono::Duration;
 use common::{
     auth::Role,
     ids::{CampaignId, UserId},
@@ -188,10 +189,14 @@ async fn each_bad_request_has_its_code_and_stores_nothing() {
     let good = service.body().to_string();
     let deep = format!("{}1{}", "[".repeat(200), "]".repeat(200));
     let expired = testkit::issuer()
-        .access(UserId::new(), Role::Donor, Utc::now() - Duration::hours(1))
+        .access(
+            UserId::new(),
+            Role::Donor,
+            Clock::system().now() - Duration::hours(1),
+        )
         .expect("it can be signed");
     let forged = testkit::other_issuer()
-        .access(UserId::new(), Role::Donor, Utc::now())
+        .access(UserId::new(), Role::Donor, Clock::system().now())
         .expect("it can be signed");
     // {"alg":"none","typ":"JWT"}.{}. without a signature.
     let none = "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0.e30.";

@@ -9,13 +9,39 @@ use common::{
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
-/// Money that came to a pledge, or went.
+/// What a pledge shows in public.
 #[derive(Clone, Debug)]
-pub(crate) struct Gift {
+pub(crate) struct Shown {
+    /// Of the pledge's snapshot, from 1.
+    pub(crate) version: i64,
+    pub(crate) visibility: Visibility,
+    pub(crate) name: Option<String>,
+    pub(crate) message: Option<String>,
+}
+
+impl Shown {
+    /// What the public may see of a pledge. The name of an anonymous donor is not kept, should it ever come.
+    pub(crate) fn of(pledge: &PledgeEvent) -> Self {
+        let named = pledge.visibility != Visibility::Anonymous;
+        Self {
+            version: pledge.version,
+            visibility: pledge.visibility,
+            name: pledge.public_name.clone().filter(|_| named),
+            message: pledge.message.clone(),
+        }
+    }
+}
+
+/// What is new of a pledge: how it is shown, money that came or went, or both.
+#[derive(Clone, Debug)]
+pub(crate) struct News {
+    pub(crate) pledge_id: PledgeId,
     pub(crate) campaign_id: CampaignId,
     pub(crate) currency: Currency,
+    pub(crate) shown: Option<Shown>,
     pub(crate) net: i64,
-    pub(crate) given_at: DateTime<Utc>,
+    /// When the money came or went.
+    pub(crate) given_at: Option<DateTime<Utc>>,
 }
 
 /// A gift on the wall.
@@ -30,84 +56,38 @@ pub(crate) struct Donation {
     pub(crate) given_at: DateTime<Utc>,
 }
 
-/// Takes over what pledges, given in id order and once each, show in public, where the snapshot is newer than the one
-/// known. The name of an anonymous donor is not kept, should it ever come.
-pub(crate) async fn promise(
-    connection: &mut PgConnection,
-    pledges: &[&PledgeEvent],
-) -> Result<(), sqlx::Error> {
-    let name = |pledge: &PledgeEvent| {
-        pledge
-            .public_name
-            .clone()
-            .filter(|_| pledge.visibility != Visibility::Anonymous)
-    };
+/// Applies news, in id order and one for each pledge: adds money, and takes over what the pledge shows in public where
+/// that is newer than what is known.
+pub(crate) async fn apply(connection: &mut PgConnection, news: &[News]) -> Result<(), sqlx::Error> {
     sqlx::query(
         "insert into donations as known
-             (pledge_id, campaign_id, currency, pledge_version, visibility, public_name, message)
-         select pledge_id, campaign_id, currency, pledge_version, visibility, public_name, message
-         from unnest($1::uuid[], $2::uuid[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::text[])
-              as pledge (pledge_id, campaign_id, currency, pledge_version, visibility, public_name, message)
+             (pledge_id, campaign_id, currency, pledge_version, visibility, public_name, message, net, given_at)
+         select pledge_id, campaign_id, currency, pledge_version, visibility, public_name, message, net, given_at
+         from unnest($1::uuid[], $2::uuid[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::bigint[],
+                     $9::timestamptz[])
+              as news (pledge_id, campaign_id, currency, pledge_version, visibility, public_name, message, net, given_at)
          order by pledge_id
          on conflict (pledge_id) do update set
-             pledge_version = excluded.pledge_version,
-             visibility = excluded.visibility,
-             public_name = excluded.public_name,
-             message = excluded.message
-         where known.pledge_version < excluded.pledge_version",
-    )
-    .bind(pledges.iter().map(|pledge| pledge.pledge_id.get()).collect::<Vec<_>>())
-    .bind(pledges.iter().map(|pledge| pledge.campaign_id.get()).collect::<Vec<_>>())
-    .bind(pledges.iter().map(|pledge| pledge.amount.currency.as_str()).collect::<Vec<_>>())
-    .bind(pledges.iter().map(|pledge| pledge.version).collect::<Vec<_>>())
-    .bind(pledges.iter().map(|pledge| pledge.visibility.as_str()).collect::<Vec<_>>())
-    .bind(pledges.iter().map(|pledge| name(pledge)).collect::<Vec<_>>())
-    .bind(pledges.iter().map(|pledge| pledge.message.clone()).collect::<Vec<_>>())
-    .execute(connection)
-    .await?;
-    Ok(())
-}
-
-/// Adds money to pledges, given in id order and once each.
-pub(crate) async fn give(
-    connection: &mut PgConnection,
-    gifts: &[(PledgeId, Gift)],
-) -> Result<(), sqlx::Error> {
-    sqlx::query(
-        "insert into donations as known (pledge_id, campaign_id, currency, net, given_at)
-         select pledge_id, campaign_id, currency, net, given_at
-         from unnest($1::uuid[], $2::uuid[], $3::text[], $4::bigint[], $5::timestamptz[])
-              as gift (pledge_id, campaign_id, currency, net, given_at)
-         order by pledge_id
-         on conflict (pledge_id) do update set
+             pledge_version = greatest(known.pledge_version, excluded.pledge_version),
+             visibility = case when known.pledge_version < excluded.pledge_version
+                          then excluded.visibility else known.visibility end,
+             public_name = case when known.pledge_version < excluded.pledge_version
+                           then excluded.public_name else known.public_name end,
+             message = case when known.pledge_version < excluded.pledge_version
+                       then excluded.message else known.message end,
              net = known.net + excluded.net,
-             given_at = coalesce(known.given_at, excluded.given_at)",
+             given_at = coalesce(known.given_at, excluded.given_at)
+         where known.pledge_version < excluded.pledge_version or excluded.net <> 0",
     )
-    .bind(
-        gifts
-            .iter()
-            .map(|(pledge, _)| pledge.get())
-            .collect::<Vec<_>>(),
-    )
-    .bind(
-        gifts
-            .iter()
-            .map(|(_, gift)| gift.campaign_id.get())
-            .collect::<Vec<_>>(),
-    )
-    .bind(
-        gifts
-            .iter()
-            .map(|(_, gift)| gift.currency.as_str())
-            .collect::<Vec<_>>(),
-    )
-    .bind(gifts.iter().map(|(_, gift)| gift.net).collect::<Vec<_>>())
-    .bind(
-        gifts
-            .iter()
-            .map(|(_, gift)| gift.given_at)
-            .collect::<Vec<_>>(),
-    )
+    .bind(news.iter().map(|one| one.pledge_id.get()).collect::<Vec<_>>())
+    .bind(news.iter().map(|one| one.campaign_id.get()).collect::<Vec<_>>())
+    .bind(news.iter().map(|one| one.currency.as_str()).collect::<Vec<_>>())
+    .bind(news.iter().map(|one| one.shown.as_ref().map_or(0, |shown| shown.version)).collect::<Vec<_>>())
+    .bind(news.iter().map(|one| one.shown.as_ref().map(|shown| shown.visibility.as_str())).collect::<Vec<_>>())
+    .bind(news.iter().map(|one| one.shown.as_ref().and_then(|shown| shown.name.as_deref())).collect::<Vec<_>>())
+    .bind(news.iter().map(|one| one.shown.as_ref().and_then(|shown| shown.message.as_deref())).collect::<Vec<_>>())
+    .bind(news.iter().map(|one| one.net).collect::<Vec<_>>())
+    .bind(news.iter().map(|one| one.given_at).collect::<Vec<_>>())
     .execute(connection)
     .await?;
     Ok(())

@@ -1,19 +1,49 @@
 //! `campaign_totals`: the row that a read takes as it stands.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
-use common::{events::CampaignState, ids::CampaignId, money::Currency};
+use common::{ids::CampaignId, money::Currency};
 use sqlx::{PgConnection, PgPool, postgres::PgRow};
 use uuid::Uuid;
 
 use crate::domain::{Buckets, Totals};
 
-/// What is added to a campaign.
+/// What a campaign says of itself.
+#[derive(Clone, Debug)]
+pub(crate) struct Described {
+    pub(crate) goal: i64,
+    pub(crate) title: String,
+    /// Of the campaign's snapshot, from 1.
+    pub(crate) version: i64,
+}
+
+/// What is new of a campaign.
 #[derive(Clone, Debug)]
 pub(crate) struct Change {
     pub(crate) campaign_id: CampaignId,
     pub(crate) currency: Currency,
     pub(crate) buckets: Buckets,
     pub(crate) donors: i64,
+    pub(crate) described: Option<Described>,
+}
+
+impl Change {
+    /// A change of nothing yet.
+    pub(crate) fn new(campaign_id: CampaignId, currency: Currency) -> Self {
+        Self {
+            campaign_id,
+            currency,
+            buckets: Buckets::default(),
+            donors: 0,
+            described: None,
+        }
+    }
+
+    /// Whether money or donors come or go.
+    pub(crate) fn has_money(&self) -> bool {
+        self.buckets != Buckets::default() || self.donors != 0
+    }
 }
 
 impl sqlx::FromRow<'_, PgRow> for Totals {
@@ -47,25 +77,32 @@ pub(crate) async fn get(
     .await
 }
 
-/// Adds to campaigns, given in id order and once each; unknown ones come into being. A campaign of another currency
-/// is left alone and not returned.
-pub(crate) async fn add(
+/// Applies changes, in id order and one for each campaign; unknown campaigns come into being. Gives what changed. A
+/// campaign is left alone, and not given, when its money is of another currency, or when there is nothing new.
+pub(crate) async fn apply(
     connection: &mut PgConnection,
     changes: &[Change],
     at: DateTime<Utc>,
 ) -> Result<Vec<Totals>, sqlx::Error> {
-    let column = |of: fn(&Buckets) -> i64| -> Vec<i64> {
+    let bucket = |of: fn(&Buckets) -> i64| -> Vec<i64> {
         changes.iter().map(|change| of(&change.buckets)).collect()
     };
     sqlx::query_as(
         "insert into campaign_totals as known
-             (campaign_id, currency, pledged, authorized, captured, refunded, disputed, donors, version, as_of)
-         select campaign_id, currency, pledged, authorized, captured, refunded, disputed, donors, 1, $9::timestamptz
-         from unnest($1::uuid[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[],
-                     $8::bigint[])
-              as change (campaign_id, currency, pledged, authorized, captured, refunded, disputed, donors)
+             (campaign_id, currency, goal, title, campaign_version, pledged, authorized, captured, refunded, disputed,
+              donors, version, as_of)
+         select campaign_id, currency, goal, title, campaign_version, pledged, authorized, captured, refunded, disputed,
+                donors, 1, $12::timestamptz
+         from unnest($1::uuid[], $2::text[], $3::bigint[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[],
+                     $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[])
+              as change (campaign_id, currency, goal, title, campaign_version, pledged, authorized, captured, refunded,
+                         disputed, donors)
          order by campaign_id
          on conflict (campaign_id) do update set
+             currency = excluded.currency,
+             goal = case when known.campaign_version < excluded.campaign_version then excluded.goal else known.goal end,
+             title = case when known.campaign_version < excluded.campaign_version then excluded.title else known.title end,
+             campaign_version = greatest(known.campaign_version, excluded.campaign_version),
              pledged = known.pledged + excluded.pledged,
              authorized = known.authorized + excluded.authorized,
              captured = known.captured + excluded.captured,
@@ -74,55 +111,41 @@ pub(crate) async fn add(
              donors = known.donors + excluded.donors,
              version = known.version + 1,
              as_of = greatest(known.as_of, excluded.as_of)
-         where known.currency = excluded.currency
+         where (known.currency = excluded.currency
+                or (known.pledged, known.authorized, known.captured, known.refunded, known.disputed) = (0, 0, 0, 0, 0))
+           and (known.campaign_version < excluded.campaign_version
+                or (excluded.pledged, excluded.authorized, excluded.captured, excluded.refunded, excluded.disputed,
+                    excluded.donors) <> (0, 0, 0, 0, 0, 0))
          returning campaign_id, currency, goal, pledged, authorized, captured, refunded, disputed, donors, version, as_of",
     )
     .bind(changes.iter().map(|change| change.campaign_id.get()).collect::<Vec<_>>())
     .bind(changes.iter().map(|change| change.currency.as_str()).collect::<Vec<_>>())
-    .bind(column(|buckets| buckets.pledged))
-    .bind(column(|buckets| buckets.authorized))
-    .bind(column(|buckets| buckets.captured))
-    .bind(column(|buckets| buckets.refunded))
-    .bind(column(|buckets| buckets.disputed))
+    .bind(changes.iter().map(|change| change.described.as_ref().map(|described| described.goal)).collect::<Vec<_>>())
+    .bind(changes.iter().map(|change| change.described.as_ref().map(|described| described.title.as_str())).collect::<Vec<_>>())
+    .bind(changes.iter().map(|change| change.described.as_ref().map_or(0, |described| described.version)).collect::<Vec<_>>())
+    .bind(bucket(|buckets| buckets.pledged))
+    .bind(bucket(|buckets| buckets.authorized))
+    .bind(bucket(|buckets| buckets.captured))
+    .bind(bucket(|buckets| buckets.refunded))
+    .bind(bucket(|buckets| buckets.disputed))
     .bind(changes.iter().map(|change| change.donors).collect::<Vec<_>>())
     .bind(at)
     .fetch_all(connection)
     .await
 }
 
-/// Takes over goal and title of campaigns, given in id order and once each, where the snapshot is newer than the one
-/// known. Before the first money a campaign's currency is that of its goal.
-pub(crate) async fn describe(
+/// The currency of each known campaign.
+pub(crate) async fn currencies(
     connection: &mut PgConnection,
-    campaigns: &[&CampaignState],
-    at: DateTime<Utc>,
-) -> Result<Vec<Totals>, sqlx::Error> {
-    sqlx::query_as(
-        "insert into campaign_totals as known (campaign_id, currency, goal, title, campaign_version, version, as_of)
-         select campaign_id, currency, goal, title, campaign_version, 1, $6::timestamptz
-         from unnest($1::uuid[], $2::text[], $3::bigint[], $4::text[], $5::bigint[])
-              as campaign (campaign_id, currency, goal, title, campaign_version)
-         order by campaign_id
-         on conflict (campaign_id) do update set
-             currency = excluded.currency,
-             goal = excluded.goal,
-             title = excluded.title,
-             campaign_version = excluded.campaign_version,
-             version = known.version + 1,
-             as_of = greatest(known.as_of, excluded.as_of)
-         where known.campaign_version < excluded.campaign_version
-           and (known.currency = excluded.currency
-                or (known.pledged, known.authorized, known.captured, known.refunded, known.disputed) = (0, 0, 0, 0, 0))
-         returning campaign_id, currency, goal, pledged, authorized, captured, refunded, disputed, donors, version, as_of",
+    campaigns: &[Uuid],
+) -> Result<HashMap<Uuid, String>, sqlx::Error> {
+    let known: Vec<(Uuid, String)> = sqlx::query_as(
+        "select campaign_id, currency from campaign_totals where campaign_id = any($1)",
     )
-    .bind(campaigns.iter().map(|campaign| campaign.campaign_id.get()).collect::<Vec<_>>())
-    .bind(campaigns.iter().map(|campaign| campaign.goal.currency.as_str()).collect::<Vec<_>>())
-    .bind(campaigns.iter().map(|campaign| campaign.goal.minor).collect::<Vec<_>>())
-    .bind(campaigns.iter().map(|campaign| campaign.title.as_str()).collect::<Vec<_>>())
-    .bind(campaigns.iter().map(|campaign| campaign.version).collect::<Vec<_>>())
-    .bind(at)
+    .bind(campaigns)
     .fetch_all(connection)
-    .await
+    .await?;
+    Ok(known.into_iter().collect())
 }
 
 /// How many milliseconds there are until some campaign may be announced; `None` when all have been.
@@ -131,7 +154,7 @@ pub(crate) async fn next_announcement(
     pause_ms: f64,
 ) -> Result<Option<f64>, sqlx::Error> {
     sqlx::query_scalar(
-        "select $1 - least(extract(epoch from clock_timestamp() - min(announced_at)) * 1000, $1)::float8
+        "select $1::float8 - (extract(epoch from clock_timestamp() - min(announced_at)) * 1000)::float8
          from campaign_totals where version > announced_version",
     )
     .bind(pause_ms)
@@ -148,7 +171,7 @@ pub(crate) async fn announce(
         "with due as (
              select campaign_id from campaign_totals
              where version > announced_version
-               and announced_at <= clock_timestamp() - make_interval(secs => $1 / 1000)
+               and announced_at <= clock_timestamp() - make_interval(secs => $1::float8 / 1000)
              order by campaign_id limit 500
              for update
          )

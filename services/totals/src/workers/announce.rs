@@ -10,7 +10,7 @@ use common::outbox;
 use tokio::sync::Notify;
 use tracing::Instrument;
 
-use crate::db::totals;
+use crate::{db::totals, domain::Totals};
 
 /// The least time between two announcements of a campaign, in milliseconds.
 const PAUSE_MS: f64 = 200.0;
@@ -22,8 +22,7 @@ pub(crate) fn spawn(db: &Db, changed: &Arc<Notify>, life: &Lifecycle) {
     let (db, changed, running) = (db.clone(), changed.clone(), life.clone());
     life.spawn("announce", async move {
         while !running.is_stopping() {
-            let span = telemetry::span_from("announce totals", None);
-            let wait = match announce(&db).instrument(span).await {
+            let wait = match next(&db).await {
                 Ok(Some(next)) => next,
                 Ok(None) => {
                     tokio::select! {
@@ -48,20 +47,24 @@ pub(crate) fn spawn(db: &Db, changed: &Arc<Notify>, life: &Lifecycle) {
 }
 
 /// Announces what may be announced, and says when there is more; `None` when all is told.
-async fn announce(db: &Db) -> Result<Option<Duration>, sqlx::Error> {
+async fn next(db: &Db) -> Result<Option<Duration>, sqlx::Error> {
     let Some(wait) = totals::next_announcement(db.pool(), PAUSE_MS).await? else {
         return Ok(None);
     };
     if wait >= 1.0 {
         return Ok(Some(Duration::from_secs_f64(wait / 1000.0)));
     }
+    let span = telemetry::span_from("announce totals", None);
+    announce(db).instrument(span).await?;
+    Ok(Some(Duration::ZERO))
+}
+
+/// Tells of every campaign that has changed and was quiet for long enough.
+async fn announce(db: &Db) -> Result<(), sqlx::Error> {
     let mut tx = db.begin().await?;
     let due = totals::announce(&mut tx, PAUSE_MS).await?;
-    let rows: Vec<_> = due
-        .iter()
-        .map(|totals| outbox::Row::of(&totals.updated(), telemetry::traceparent()))
-        .collect();
+    let row = |totals: &Totals| outbox::Row::of(&totals.updated(), telemetry::traceparent());
+    let rows: Vec<_> = due.iter().map(row).collect();
     outbox::insert_all(&mut tx, &rows).await?;
-    tx.commit().await?;
-    Ok(Some(Duration::ZERO))
+    tx.commit().await
 }

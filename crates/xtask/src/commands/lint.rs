@@ -1,0 +1,1 @@
+pub fn lint() -> anyhow::Result<bool> { Ok(true) }

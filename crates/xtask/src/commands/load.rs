@@ -1,0 +1,100 @@
+//! `cargo xtask load`: what the platform can take on this machine, in one table.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+
+use crate::fleet::Profile;
+use crate::fleet::state::State;
+use crate::load::{self, Settings};
+use crate::{run, settings, ui};
+
+/// Options of `load`.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub struct Load {
+    /// Connections of the closed loops.
+    #[arg(long, default_value_t = 32)]
+    pub connections: usize,
+    /// Length of each phase, in seconds.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=600))]
+    pub seconds: u64,
+    /// Whole donations per second while the way from capture to total is timed.
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..))]
+    pub donations: u32,
+    /// Arrivals per second of the mix.
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
+    pub mix: u32,
+    /// Length of the mix, in seconds.
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub mix_seconds: u64,
+}
+
+/// Measures the fleet that runs, or else one of its own with empty data; false where a promise was broken.
+pub fn load(args: &Load) -> Result<bool> {
+    let root = settings::workspace_root()?;
+    let run_dir = settings::run_dir(&root);
+    load::ensure_wrk()?;
+    if load::k6().is_none() {
+        ui::warn("k6 is not installed; the mix will be skipped");
+    }
+    match State::read(&run_dir) {
+        Some(fleet) => {
+            if !fleet.release {
+                bail!("the running fleet is a debug build, whose speed says nothing: `cargo xtask down`, then run this again");
+            }
+            ui::done(&format!("measuring the fleet at {}", fleet.gateway));
+            measure(&root, &run_dir, &run_dir, &fleet, args, None)
+        }
+        None => with_own_fleet(&root, &run_dir, args),
+    }
+}
+
+/// A fleet in a run directory of its own, so that the data of `up` stays as it is.
+fn with_own_fleet(root: &Path, run_dir: &Path, args: &Load) -> Result<bool> {
+    let own = run_dir.join("load");
+    Profile::Release.build(root)?;
+    let began = Instant::now();
+    xtask(&own, &["up", "--release", "--fresh", "--detach"])?;
+    let ready = began.elapsed().as_secs_f64();
+    let measured = State::read(&own)
+        .context("`up` left no fleet.json")
+        .and_then(|fleet| measure(root, run_dir, &own, &fleet, args, Some(ready)));
+    let ended = xtask(&own, &["down"]);
+    let sound = measured?;
+    ended.map(|()| sound)
+}
+
+/// This program once more, for another run directory.
+fn xtask(run_dir: &Path, args: &[&str]) -> Result<()> {
+    let program = std::env::current_exe().context("cannot tell which program this is")?;
+    let status = run::attached(Command::new(program).args(args).env("CFA_RUN_DIR", run_dir))?;
+    if !status.success() {
+        bail!("`cargo xtask {}` failed ({status})", args.join(" "));
+    }
+    Ok(())
+}
+
+fn measure(
+    root: &Path,
+    run_dir: &Path,
+    fleet_dir: &Path,
+    fleet: &State,
+    args: &Load,
+    ready: Option<f64>,
+) -> Result<bool> {
+    let settings = Settings {
+        connections: args.connections,
+        seconds: args.seconds,
+        donations: args.donations,
+        mix: args.mix,
+        mix_seconds: args.mix_seconds,
+    };
+    let report = load::run(root, fleet_dir, fleet, &settings, ready)?;
+    let file = run_dir.join("load.json");
+    std::fs::write(&file, serde_json::to_string_pretty(&report)? + "\n")
+        .with_context(|| format!("cannot write {}", file.display()))?;
+    ui::say(&format!("\n{}\n\nthe same as JSON: {}", report.table(), file.display()));
+    Ok(report.is_sound())
+}

@@ -1,0 +1,124 @@
+//! How soon a captured gift is in the total, at a steady rate of whole donations.
+//!
+//! Every donor at work has a campaign alone, so the one change that they wait for is their own gift: they ask for the
+//! total as any client would, through the gateway, until it is exactly right. The clock starts at the provider's reply
+//! to the donor, which is before the webhook has been answered, so the figure is a little worse than the promise.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use serde::Serialize;
+
+use super::client::Client;
+use super::donations::join;
+use super::latency::Latency;
+use super::Settings;
+use crate::fleet::state::State;
+use crate::interrupt;
+
+/// Donors at work at most. A donation takes a tenth of a second, so this is enough for several hundred a second.
+const DONORS: usize = 64;
+/// How often a donor asks for the total.
+const PAUSE: Duration = Duration::from_millis(5);
+/// The longest that a total may take.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How soon gifts are in the total.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Captures {
+    /// How many were given.
+    pub count: usize,
+    /// The rate that was asked for, per second.
+    pub rate: u32,
+    /// The rate that was reached, per second.
+    pub per_second: f64,
+    /// From the provider's reply to the total.
+    pub to_total: Latency,
+}
+
+/// Donates at a steady rate and waits for each gift's total.
+pub fn drive(fleet: &State, settings: &Settings) -> Result<Captures> {
+    let campaigns = open_campaigns(fleet)?;
+    let count = usize::try_from(u64::from(settings.donations) * settings.seconds)?;
+    let turn = AtomicUsize::new(0);
+    let began = Instant::now();
+    let times = std::thread::scope(|scope| {
+        let donors: Vec<_> = campaigns
+            .iter()
+            .map(|campaign| scope.spawn(|| donate_in_turn(fleet, campaign, &turn, count, began, settings.donations)))
+            .collect();
+        donors
+            .into_iter()
+            .map(join)
+            .collect::<Result<Vec<_>>>()
+            .map(|times| times.concat())
+    })?;
+    #[expect(clippy::cast_precision_loss, reason = "a count of donations is far below 2^52")]
+    let per_second = times.len() as f64 / began.elapsed().as_secs_f64();
+    Ok(Captures {
+        count: times.len(),
+        rate: settings.donations,
+        per_second,
+        to_total: Latency::of(times).context("no donation came through")?,
+    })
+}
+
+/// One campaign for each donor, each with one gift already, so that every service knows of it.
+fn open_campaigns(fleet: &State) -> Result<Vec<String>> {
+    let client = Client::new(fleet);
+    let token = client.log_in(&fleet.admin.email, &fleet.admin.password)?;
+    let campaigns = (0..DONORS)
+        .map(|number| client.open_campaign(&token, &format!("Load run, donor {number}")))
+        .collect::<Result<Vec<_>>>()?;
+    for campaign in &campaigns {
+        // Until the pledge service has heard of it, the campaign does not exist there.
+        let paid = interrupt::poll(PATIENCE, || Ok(client.donate(campaign, 500).ok()))?;
+        let paid = paid.with_context(|| format!("campaign {campaign} never became open to gifts"))?;
+        await_total(&client, campaign, paid.amount)?;
+    }
+    Ok(campaigns)
+}
+
+/// Takes the next arrival whenever it is free. An arrival that is overdue goes at once.
+fn donate_in_turn(
+    fleet: &State,
+    campaign: &str,
+    turn: &AtomicUsize,
+    count: usize,
+    began: Instant,
+    rate: u32,
+) -> Result<Vec<Duration>> {
+    let client = Client::new(fleet);
+    let mut total = client.raised(campaign)?;
+    let mut times = Vec::new();
+    loop {
+        let arrival = turn.fetch_add(1, Ordering::Relaxed);
+        if arrival >= count {
+            return Ok(times);
+        }
+        interrupt::check()?;
+        let due = began + Duration::from_secs(1) * u32::try_from(arrival)? / rate;
+        sleep(due.saturating_duration_since(Instant::now()));
+        let paid = client.donate(campaign, 700)?;
+        total += paid.amount;
+        await_total(&client, campaign, total)?;
+        times.push(paid.confirmed.elapsed());
+    }
+}
+
+fn await_total(client: &Client, campaign: &str, expected: i64) -> Result<()> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        // A campaign without a gift has no total yet.
+        let now = client.raised(campaign).unwrap_or(0);
+        if now == expected {
+            return Ok(());
+        }
+        if now > expected || Instant::now() > deadline {
+            bail!("the total of campaign {campaign} is {now}, not {expected}");
+        }
+        sleep(PAUSE);
+    }
+}

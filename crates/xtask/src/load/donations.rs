@@ -1,0 +1,85 @@
+//! Whole donations, back to back: pledge, payment, charge, webhooks, until the total holds them all.
+
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use serde::Serialize;
+
+use super::client::{Client, Paid};
+use super::latency::Latency;
+use super::Settings;
+use crate::fleet::state::State;
+use crate::interrupt;
+
+/// The longest that the total may take to come right.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// What the fleet takes of whole donations.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Donations {
+    /// How many the provider charged.
+    pub count: usize,
+    /// From the first request until the total held all of them, in seconds.
+    pub seconds: f64,
+    /// How much of that was after the last charge, in seconds.
+    pub settling: f64,
+    /// Donations per second, over all of it.
+    pub per_second: f64,
+    /// From the pledge to the provider's reply.
+    pub donor: Latency,
+}
+
+/// Donates over all connections at once, then waits for the exact total.
+pub fn drive(fleet: &State, settings: &Settings) -> Result<Donations> {
+    let watch = Client::new(fleet);
+    let before = watch.raised(&fleet.campaign_id)?;
+    let began = Instant::now();
+    let until = began + Duration::from_secs(settings.seconds);
+    let all = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        let donors: Vec<_> = (0..settings.connections)
+            .map(|_| scope.spawn(|| donate_until(fleet, until, &all)))
+            .collect();
+        donors.into_iter().try_for_each(join)
+    })?;
+    let ended = Instant::now();
+    let paid = all.into_inner().unwrap_or_default();
+    let expected = before + paid.iter().map(|paid| paid.amount).sum::<i64>();
+    let exact = interrupt::poll(PATIENCE, || Ok((watch.raised(&fleet.campaign_id)? == expected).then_some(())))?;
+    if exact.is_none() {
+        let now = watch.raised(&fleet.campaign_id)?;
+        bail!("the total is {now}, but what was charged makes it {expected}");
+    }
+    let seconds = began.elapsed().as_secs_f64();
+    let donor = paid.iter().map(|paid| paid.confirmed - paid.began).collect();
+    #[expect(clippy::cast_precision_loss, reason = "a count of donations is far below 2^52")]
+    let per_second = paid.len() as f64 / seconds;
+    Ok(Donations {
+        count: paid.len(),
+        seconds,
+        settling: ended.elapsed().as_secs_f64(),
+        per_second,
+        donor: Latency::of(donor).context("no donation came through")?,
+    })
+}
+
+fn donate_until(fleet: &State, until: Instant, all: &Mutex<Vec<Paid>>) -> Result<()> {
+    let client = Client::new(fleet);
+    let mut own = Vec::new();
+    while Instant::now() < until {
+        interrupt::check()?;
+        own.push(client.donate(&fleet.campaign_id, 500 + 100 * i64::try_from(own.len() % 50)?)?);
+    }
+    if let Ok(mut all) = all.lock() {
+        all.append(&mut own);
+    }
+    Ok(())
+}
+
+/// What the thread came to; a panic becomes an error.
+pub(super) fn join<T>(thread: std::thread::ScopedJoinHandle<'_, Result<T>>) -> Result<T> {
+    thread
+        .join()
+        .unwrap_or_else(|_| bail!("a thread of the load generator panicked"))
+}

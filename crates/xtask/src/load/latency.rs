@@ -1,0 +1,32 @@
+//! Times of many calls, and their percentiles.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+/// How long something took, over many times, in milliseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Latency {
+    /// Half were faster.
+    pub p50_ms: f64,
+    /// 99 of 100 were faster.
+    pub p99_ms: f64,
+    /// The slowest.
+    pub max_ms: f64,
+}
+
+impl Latency {
+    /// Sums up, or nothing where nothing was measured.
+    pub fn of(mut times: Vec<Duration>) -> Option<Self> {
+        times.sort_unstable();
+        let rank = |percent: usize| {
+            let index = (times.len() * percent).div_ceil(100).max(1) - 1;
+            times.get(index).map(|time| time.as_secs_f64() * 1e3)
+        };
+        Some(Self {
+            p50_ms: rank(50)?,
+            p99_ms: rank(99)?,
+            max_ms: rank(100)?,
+        })
+    }
+}

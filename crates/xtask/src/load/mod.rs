@@ -1,0 +1,86 @@
+//! What the platform can take, measured against a running fleet of release builds.
+//!
+//! Every figure comes with what it needs to be believed: the totals must be exactly right at the end of each donation
+//! phase, PostgreSQL's own client does the same work in the same minute, and the machine is named.
+
+mod backlog;
+mod capture;
+mod client;
+mod donations;
+mod latency;
+mod machine;
+mod mix;
+mod pgbench;
+mod report;
+mod wrk;
+
+use std::path::Path;
+
+use anyhow::Result;
+use serde::Serialize;
+
+use crate::fleet::state::State;
+use crate::fleet::Psql;
+use crate::ui;
+
+pub use mix::program as k6;
+pub use report::Report;
+pub use wrk::check as ensure_wrk;
+
+/// How hard, and for how long.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Settings {
+    /// Connections of every closed loop.
+    pub connections: usize,
+    /// Length of each phase but the mix, in seconds.
+    pub seconds: u64,
+    /// Whole donations per second while the way from capture to total is timed.
+    pub donations: u32,
+    /// Arrivals per second of the mix.
+    pub mix: u32,
+    /// Length of the mix, in seconds.
+    pub mix_seconds: u64,
+}
+
+/// Runs every phase, one after the other, and each only once the one before has been worked off.
+pub fn run(root: &Path, run_dir: &Path, fleet: &State, settings: &Settings, ready: Option<f64>) -> Result<Report> {
+    let machine = machine::Machine::look(root, fleet)?;
+    ui::step("pledges through the gateway");
+    let pledges = wrk::drive(root, "pledges", fleet, settings)?;
+    ui::step("waiting until every event is published and every pledge has its payment");
+    let drain = backlog::drain(fleet)?;
+    ui::step("pgbench with the same rows");
+    let yardstick = pgbench::drive(root, fleet, settings)?;
+    ui::step("totals through the gateway");
+    let totals = wrk::drive(root, "totals", fleet, settings)?;
+    ui::step(&format!("{} whole donations a second, each timed until it is in the total", settings.donations));
+    let captures = capture::drive(fleet, settings)?;
+    ui::step("whole donations back to back");
+    let donations = donations::drive(fleet, settings)?;
+    backlog::drain(fleet)?;
+    let mix = if let Some(k6) = mix::program() {
+        ui::step(&format!("the mix at {} a second, by k6", settings.mix));
+        Some(mix::drive(&k6, root, run_dir, fleet, settings)?)
+    } else {
+        ui::warn("k6 is not installed, so the mix is skipped: `go install go.k6.io/k6@latest`");
+        None
+    };
+    Ok(Report {
+        machine,
+        settings: *settings,
+        ready_seconds: ready,
+        pledges,
+        drain,
+        yardstick,
+        totals,
+        captures,
+        donations,
+        mix,
+        resident: machine::resident(fleet),
+    })
+}
+
+/// SQL in the fleet's database, as its superuser.
+fn psql(fleet: &State) -> Result<Psql> {
+    Psql::new(&fleet.database_url.parse()?)
+}

@@ -1,0 +1,7 @@
+//! The totals service over real PostgreSQL, Redis and Kafka.
+
+mod feed;
+mod helpers;
+mod money;
+mod reads;
+mod wall;
