@@ -10,7 +10,7 @@ use crate::{
     ids,
     journal::{Journal, Lost},
     machine::{self, Change},
-    model::{CaptureMethod, Event, Fact, Kind, Line, Transaction},
+    model::{Answer, CaptureMethod, Event, Fact, Kind, Line, Transaction},
     reply::Reply,
     store::{Slot, Store},
     view::Audience,
@@ -89,27 +89,19 @@ impl Desk {
 
     async fn refuse(&self, origin: Origin, refusal: &ApiError) -> Reply {
         let reply = Reply::error(refusal, origin.audience);
-        if let Some(claim) = origin.claim.filter(|_| refusal.executed) {
-            let answer = claim.answer(reply.status.as_u16(), reply.body.clone());
-            if self
-                .journal
-                .append(&Line::Answer(answer.clone()))
-                .await
-                .is_err()
-            {
-                return Reply::error(&ApiError::internal(), Audience::Payer);
-            }
-            claim.finish(&answer);
+        let Some(claim) = origin.claim.filter(|_| refusal.executed) else {
+            return reply;
+        };
+        let answer = claim.answer(reply.status.as_u16(), reply.body.clone());
+        let kept = self.journal.append(&Line::Answer(answer.clone())).await;
+        if kept.is_err() {
+            return Reply::error(&ApiError::internal(), Audience::Payer);
         }
+        claim.finish(&answer);
         reply
     }
 
-    fn fact(
-        &self,
-        change: Change,
-        request: Option<String>,
-        answer: Option<Arc<crate::model::Answer>>,
-    ) -> Fact {
+    fn fact(&self, change: Change, request: Option<String>, answer: Option<Arc<Answer>>) -> Fact {
         let Change {
             kind,
             intent,

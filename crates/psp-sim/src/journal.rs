@@ -39,6 +39,10 @@ impl Journal {
         life: &Lifecycle,
         replay: impl FnMut(Line),
     ) -> anyhow::Result<Self> {
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder)
+                .with_context(|| format!("cannot make the folder {}", folder.display()))?;
+        }
         let mut file = OpenOptions::new()
             .read(true)
             .append(true)

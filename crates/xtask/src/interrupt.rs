@@ -34,7 +34,10 @@ pub fn check() -> Result<()> {
 }
 
 /// Asks again and again until the answer is there, the time is over (`None`) or the user wants us to end.
-pub fn poll<T>(patience: Duration, mut ask: impl FnMut() -> Result<Option<T>>) -> Result<Option<T>> {
+pub fn poll<T>(
+    patience: Duration,
+    mut ask: impl FnMut() -> Result<Option<T>>,
+) -> Result<Option<T>> {
     let deadline = Instant::now() + patience;
     let mut pause = Duration::from_millis(5);
     loop {

@@ -10,7 +10,7 @@ use crate::fleet::Identity;
 use crate::{interrupt, ui};
 
 /// Builds and test runs take as long as they take; a month is the same as for ever, and an `Instant` can hold it.
-const FOR_EVER: Duration = Duration::from_secs(30 * 24 * 3600);
+const FOR_EVER: Duration = Duration::from_hours(30 * 24);
 
 /// A child that does not outlive us, whatever happens.
 struct Guard(Child);
@@ -57,7 +57,9 @@ pub fn captured(command: &mut Command) -> Result<String> {
             end_of(&text(&output), 20)
         );
     }
-    Ok(String::from_utf8_lossy(&output.stdout).trim_end().to_owned())
+    Ok(String::from_utf8_lossy(&output.stdout)
+        .trim_end()
+        .to_owned())
 }
 
 /// Runs the command to its end and returns everything, whatever its status.
@@ -77,7 +79,10 @@ pub fn text(output: &Output) -> String {
 
 /// The last lines of a text, indented, for an error message.
 pub fn end_of(text: &str, lines: usize) -> String {
-    let all: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+    let all: Vec<&str> = text
+        .lines()
+        .filter(|line| !line.trim().is_empty())
+        .collect();
     all[all.len().saturating_sub(lines)..]
         .iter()
         .map(|line| ui::paint(ui::Colour::Grey, &format!("    {line}")))
@@ -88,7 +93,9 @@ pub fn end_of(text: &str, lines: usize) -> String {
 fn name_of(command: &Command) -> String {
     let program = std::path::Path::new(command.get_program());
     let program = program.file_name().unwrap_or(command.get_program());
-    let first = command.get_args().find(|arg| !arg.to_string_lossy().starts_with('-'));
+    let first = command
+        .get_args()
+        .find(|arg| !arg.to_string_lossy().starts_with('-'));
     first.map_or_else(
         || program.to_string_lossy().into_owned(),
         |first| format!("{} {}", program.to_string_lossy(), first.to_string_lossy()),

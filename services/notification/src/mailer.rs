@@ -13,9 +13,9 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::template::Letter;
 
-/// How long one step of the conversation may take: connecting, a command and its answer.
-const STEP: Duration = Duration::from_secs(5);
-/// How long a whole mail may take, with its connection.
+/// How long connecting may take. The library's timeout covers no more than that when it is asynchronous.
+const CONNECT: Duration = Duration::from_secs(5);
+/// How long a whole mail may take, from connecting to the server's acceptance.
 const WHOLE: Duration = Duration::from_secs(10);
 /// Connections at once; also how many mails are sent at once.
 pub const CONNECTIONS: u32 = 16;
@@ -62,7 +62,7 @@ impl Mailer {
         let pool = PoolConfig::new()
             .max_size(CONNECTIONS)
             .idle_timeout(Duration::from_secs(30));
-        let transport = builder.timeout(Some(STEP)).pool_config(pool).build();
+        let transport = builder.timeout(Some(CONNECT)).pool_config(pool).build();
         let from = from.parse().context("MAIL_FROM is not an address")?;
         Ok(Self { transport, from })
     }

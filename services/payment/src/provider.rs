@@ -9,7 +9,11 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use tokio::time::{Instant, timeout_at};
 
-use crate::{breaker::Breaker, config::Psp, domain::Frozen};
+use crate::{
+    breaker::Breaker,
+    config::Psp,
+    domain::{Frozen, is_reference},
+};
 
 /// The version of the API whose shapes this service knows.
 const API_VERSION: &str = "2026-04-22.dahlia";
@@ -114,7 +118,10 @@ impl Stripe {
             base: config.url.trim_end_matches('/').to_owned(),
             key: config.secret_key.clone(),
             timeout: config.timeout,
-            breaker: Breaker::new(clock.clone(), chrono::Duration::from_std(config.breaker_rest)?),
+            breaker: Breaker::new(
+                clock.clone(),
+                chrono::Duration::from_std(config.breaker_rest)?,
+            ),
         })
     }
 
@@ -254,12 +261,4 @@ fn read(status: StatusCode, body: &[u8]) -> Tried {
 
 fn secret<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<SecretString, D::Error> {
     String::deserialize(deserializer).map(SecretString::from)
-}
-
-/// Letters, digits and underscores: safe in a path and in a URL.
-fn is_reference(id: &str) -> bool {
-    (1..=255).contains(&id.len())
-        && id
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }

@@ -10,8 +10,9 @@ use common::{
 
 use crate::error::Error;
 
-/// The most that one gift may be, in minor units: far beyond any gift, and so small that no total can overflow.
-const MAXIMUM: i64 = 1_000_000_000_000;
+/// The most that one gift may be, in minor units: the provider takes at most eight digits (Stripe docs, "Minimum and
+/// maximum charge amounts").
+const MAXIMUM: i64 = 99_999_999;
 /// The longest message, in characters.
 const MESSAGE: usize = 500;
 /// The longest name, in characters.

@@ -13,7 +13,10 @@ use tokio::{
     time::Instant,
 };
 
-use super::{Command, Endpoint, Sent, State, faults::Plan};
+use super::{
+    Command, Endpoint, Sent, State,
+    faults::{Fate, Plan},
+};
 use crate::{journal::Journal, model::Line, store::Notice};
 
 /// How many deliveries are under way at once.
@@ -143,39 +146,38 @@ impl Dispatcher {
     }
 
     fn emit(&mut self, notice: Arc<Notice>) {
-        if !self
-            .endpoint
-            .as_ref()
-            .is_some_and(|endpoint| endpoint.wants(&notice))
-        {
+        let endpoint = self.endpoint.as_ref();
+        if !endpoint.is_some_and(|endpoint| endpoint.wants(&notice)) {
             notice.deliver();
             return;
         }
-        let intent = notice.fact.intent_id().to_owned();
-        let overtaken = self.held.remove(&intent);
-        if let Some(fate) = self.plan.as_mut().map(Plan::next) {
-            if fate.duplicate {
-                let copy = Delivery {
-                    copy: true,
-                    ..Delivery::new(notice.clone())
-                };
-                self.put_off(fate.delay, Later::Ready(copy));
-            }
-            if fate.reorder && overtaken.is_none() {
-                self.held.insert(intent.clone(), notice);
-                self.put_off(HOLD, Later::Release(intent));
-                return;
-            }
-            if fate.delay > Duration::ZERO {
-                self.put_off(fate.delay, Later::Ready(Delivery::new(notice)));
-            } else {
-                self.queue(notice);
-            }
-        } else {
-            self.queue(notice);
+        let overtaken = self.held.remove(notice.fact.intent_id());
+        match self.plan.as_mut().map(Plan::next) {
+            None => self.queue(notice),
+            Some(fate) => self.misdirect(notice, fate, overtaken.is_none()),
         }
         if let Some(overtaken) = overtaken {
             self.queue(overtaken);
+        }
+    }
+
+    fn misdirect(&mut self, notice: Arc<Notice>, fate: Fate, may_hold: bool) {
+        if fate.duplicate {
+            let original = Delivery::new(notice.clone());
+            let copy = Delivery {
+                copy: true,
+                ..original
+            };
+            self.put_off(fate.delay, Later::Ready(copy));
+        }
+        if fate.reorder && may_hold {
+            let intent = notice.fact.intent_id().to_owned();
+            self.held.insert(intent.clone(), notice);
+            self.put_off(HOLD, Later::Release(intent));
+        } else if fate.delay > Duration::ZERO {
+            self.put_off(fate.delay, Later::Ready(Delivery::new(notice)));
+        } else {
+            self.queue(notice);
         }
     }
 

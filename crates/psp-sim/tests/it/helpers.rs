@@ -252,6 +252,19 @@ impl Sim {
         events.iter().map(pair).collect()
     }
 
+    /// Waits until a process that was just started answers.
+    pub(crate) async fn until_ready(&self) {
+        let url = format!("{}/readyz", self.url);
+        self.until("the process is ready", async || {
+            self.client
+                .get(&url)
+                .send()
+                .await
+                .is_ok_and(|answer| answer.status() == 200)
+        })
+        .await;
+    }
+
     /// Waits until every event was acknowledged.
     pub(crate) async fn until_idle(&self) {
         self.until("every webhook is acknowledged", async || {

@@ -1,8 +1,14 @@
-use std::io::Write;
+use std::{
+    io::Write,
+    net::SocketAddr,
+    process::{Child, Command},
+};
 
 use psp_sim::Config;
+use serde_json::json;
+use tokio::net::TcpSocket;
 
-use crate::helpers::{Receiver, Sim, config, text};
+use crate::helpers::{Receiver, SECRET_KEY, Sim, WEBHOOK_SECRET, config, text};
 
 #[tokio::test]
 async fn a_restart_restores_intents_charges_and_events() {
@@ -142,4 +148,68 @@ async fn the_ledger_is_on_disk_before_the_answer() {
             .lines()
             .any(|line| line.contains(text(&charge)) && line.contains("charge.captured"))
     );
+}
+
+/// A real process, killed like by `kill -9` when it is dropped.
+struct Process(Child);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn process(config: &Config, listen: SocketAddr) -> Process {
+    let process = Command::new(env!("CARGO_BIN_EXE_psp-sim"))
+        .env("LISTEN", listen.to_string())
+        .env("PSP_SECRET_KEY", SECRET_KEY)
+        .env("PSP_WEBHOOK_SECRET", WEBHOOK_SECRET)
+        .env("PSP_LEDGER", &config.ledger)
+        .spawn();
+    Process(process.expect("the process starts"))
+}
+
+#[tokio::test]
+async fn nothing_that_was_answered_is_lost_by_kill_9() {
+    const PAYMENTS: usize = 20;
+    // Bound but not listening: nobody else is given this port while the test runs.
+    let port = TcpSocket::new_v4().expect("a socket");
+    port.set_reuseaddr(true).expect("the port can be shared");
+    port.bind("127.0.0.1:0".parse().expect("an address"))
+        .expect("a free port");
+    let listen = port.local_addr().expect("its address");
+    let mut sim = Sim::start().await;
+    sim.stop().await;
+    sim.url = format!("http://{listen}");
+    let form = [
+        ("amount", "2500"),
+        ("currency", "usd"),
+        ("capture_method", "automatic"),
+    ];
+    let first = process(&sim.config, listen);
+    sim.until_ready().await;
+    let paid = futures::future::join_all((0..PAYMENTS).map(|number| {
+        let (sim, form) = (&sim, &form);
+        async move {
+            let key = format!("pay:{number}");
+            let answer = sim.post_with_key(&key, "/v1/payment_intents", form).await;
+            sim.confirm(&answer.json(), "pm_card_visa").await.ok();
+            (key, answer.text)
+        }
+    }))
+    .await;
+    drop(first);
+
+    let _second = process(&sim.config, listen);
+    sim.until_ready().await;
+    assert_eq!(
+        sim.ledger().await["totals"]["usd"]["captured"],
+        json!(2500 * PAYMENTS)
+    );
+    for (key, text) in paid {
+        let again = sim.post_with_key(&key, "/v1/payment_intents", &form).await;
+        assert_eq!((again.replayed(), again.text), (true, text));
+    }
+    assert_eq!(sim.charges().await.len(), PAYMENTS);
 }

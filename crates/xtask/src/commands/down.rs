@@ -41,6 +41,8 @@ fn take_over(run_dir: &Path) -> Result<Lock> {
     }
     match interrupt::poll(GRACE * 4, || Lock::take(run_dir))? {
         Some(lock) => Ok(lock),
-        None => bail!("the running `cargo xtask up` does not end; kill it, then run `cargo xtask down` again"),
+        None => bail!(
+            "the running `cargo xtask up` does not end; kill it, then run `cargo xtask down` again"
+        ),
     }
 }

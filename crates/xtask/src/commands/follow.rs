@@ -42,8 +42,16 @@ pub(super) fn readable(line: &str) -> String {
     if let Some(Value::Object(fields)) = entry.remove("fields") {
         entry.extend(fields);
     }
-    let level = entry.remove("level").as_ref().map(plain).unwrap_or_default();
-    let message = entry.remove("message").as_ref().map(plain).unwrap_or_default();
+    let level = entry
+        .remove("level")
+        .as_ref()
+        .map(plain)
+        .unwrap_or_default();
+    let message = entry
+        .remove("message")
+        .as_ref()
+        .map(plain)
+        .unwrap_or_default();
     let colour = match level.as_str() {
         "ERROR" => Colour::Red,
         "WARN" => Colour::Yellow,
@@ -52,15 +60,22 @@ pub(super) fn readable(line: &str) -> String {
     let rest: Vec<String> = entry
         .iter()
         .filter(|(name, value)| {
-            !matches!(name.as_str(), "timestamp" | "target" | "spans" | "threadId") && !value.is_null()
+            !matches!(name.as_str(), "timestamp" | "target" | "spans" | "threadId")
+                && !value.is_null()
         })
         .map(|(name, value)| paint(Colour::Grey, &format!("{name}={}", plain(value))))
         .collect();
-    format!("{} {message} {}", paint(colour, &format!("{level:<5}")), rest.join(" "))
-        .trim_end()
-        .to_owned()
+    format!(
+        "{} {message} {}",
+        paint(colour, &format!("{level:<5}")),
+        rest.join(" ")
+    )
+    .trim_end()
+    .to_owned()
 }
 
 fn plain(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+    value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_owned)
 }

@@ -42,7 +42,9 @@ pub fn load(args: &Load) -> Result<bool> {
     match State::read(&run_dir) {
         Some(fleet) => {
             if !fleet.release {
-                bail!("the running fleet is a debug build, whose speed says nothing: `cargo xtask down`, then run this again");
+                bail!(
+                    "the running fleet is a debug build, whose speed says nothing: `cargo xtask down`, then run this again"
+                );
             }
             ui::done(&format!("measuring the fleet at {}", fleet.gateway));
             measure(&root, &run_dir, &run_dir, &fleet, args, None)
@@ -95,6 +97,10 @@ fn measure(
     let file = run_dir.join("load.json");
     std::fs::write(&file, serde_json::to_string_pretty(&report)? + "\n")
         .with_context(|| format!("cannot write {}", file.display()))?;
-    ui::say(&format!("\n{}\n\nthe same as JSON: {}", report.table(), file.display()));
+    ui::say(&format!(
+        "\n{}\n\nthe same as JSON: {}",
+        report.table(),
+        file.display()
+    ));
     Ok(report.is_sound())
 }

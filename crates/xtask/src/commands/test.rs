@@ -7,7 +7,9 @@ use std::process::{Command, ExitStatus};
 use anyhow::{Result, bail};
 
 use super::down::GRACE;
-use crate::fleet::{Attach, BackendOptions, Backends, Lock, cargo, install, leftovers, remove_data, target_dir};
+use crate::fleet::{
+    Attach, BackendOptions, Backends, Lock, cargo, install, leftovers, remove_data, target_dir,
+};
 use crate::{interrupt, run, settings, ui};
 
 /// Provisions what the user does not bring, builds, runs the tests with the arguments passed on, and cleans up, also
@@ -41,14 +43,23 @@ pub fn test(args: &[String]) -> Result<ExitStatus> {
     backends.stop();
     let strays = leftovers::sweep(&run_dir, GRACE);
     if !strays.is_empty() {
-        ui::warn(&format!("stopped what the tests had left: {}", strays.join(", ")));
+        ui::warn(&format!(
+            "stopped what the tests had left: {}",
+            strays.join(", ")
+        ));
     }
     remove_data(&run_dir)?;
     ended
 }
 
 /// Runs nextest where it is installed, else cargo's own runner.
-fn run_tests(root: &Path, args: &[String], bin_dir: &Path, run_dir: &Path, backends: &Backends) -> Result<ExitStatus> {
+fn run_tests(
+    root: &Path,
+    args: &[String],
+    bin_dir: &Path,
+    run_dir: &Path,
+    backends: &Backends,
+) -> Result<ExitStatus> {
     interrupt::check()?;
     let mut command = cargo(root);
     if settings::find_program("cargo-nextest").is_some() {
@@ -75,7 +86,10 @@ fn hand_over(command: &mut Command, bin_dir: &Path, run_dir: &Path, backends: &B
 fn clear(run_dir: &Path) -> Result<()> {
     let stopped = leftovers::sweep(run_dir, GRACE);
     if !stopped.is_empty() {
-        ui::warn(&format!("the last test run was killed; stopped what it had left: {}", stopped.join(", ")));
+        ui::warn(&format!(
+            "the last test run was killed; stopped what it had left: {}",
+            stopped.join(", ")
+        ));
     }
     remove_data(run_dir)?;
     for part in ["logs", "fleets"] {

@@ -10,12 +10,16 @@ use anyhow::{Result, bail};
 use super::{down, follow};
 use crate::fleet::state::State;
 use crate::fleet::{
-    Attach, BackendOptions, BackendPorts, Backends, Fleet, Lock, Options, Ports, Profile, Secrets, install,
-    leftovers, ports, remove_data,
+    Attach, BackendOptions, BackendPorts, Backends, Fleet, Lock, Options, Ports, Profile, Secrets,
+    install, leftovers, ports, remove_data,
 };
 use crate::{interrupt, settings, ui};
 
 /// Options of `up`.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "flags of a command line, each of its own"
+)]
 #[derive(Clone, Debug, clap::Args)]
 pub struct Up {
     /// Run release builds.
@@ -44,13 +48,19 @@ pub fn up(args: &Up) -> Result<()> {
     let ports = Ports::fixed(args.port_offset);
     let backend_ports = BackendPorts::fixed(args.port_offset);
     if args.fresh && attach != Attach::default() {
-        bail!("--fresh empties only what `up` has started; empty your own servers yourself, or unset DATABASE_URL, REDIS_URL and KAFKA_BROKERS");
+        bail!(
+            "--fresh empties only what `up` has started; empty your own servers yourself, or unset DATABASE_URL, REDIS_URL and KAFKA_BROKERS"
+        );
     }
     Fleet::ensure_ports_free(&ports)?;
     ensure_backend_ports_free(&backend_ports, &attach)?;
     install::ensure(&install::Need::of_a_fleet(&attach))?;
 
-    let profile = if args.release { Profile::Release } else { Profile::Dev };
+    let profile = if args.release {
+        Profile::Release
+    } else {
+        Profile::Dev
+    };
     ui::step("building the services");
     let bin_dir = profile.build(&root)?;
     ui::done("built");
@@ -66,7 +76,10 @@ pub fn up(args: &Up) -> Result<()> {
     let campaign = fleet.seed()?;
     let state = State::of(&fleet, &campaign, args.release, args.detach);
     state.write(&run_dir)?;
-    ui::done(&format!("ready after {:.1} s", began.elapsed().as_secs_f64()));
+    ui::done(&format!(
+        "ready after {:.1} s",
+        began.elapsed().as_secs_f64()
+    ));
     welcome(&state, &run_dir);
 
     if args.detach {
@@ -88,7 +101,10 @@ fn claim(run_dir: &Path) -> Result<Lock> {
     let state = State::read(run_dir);
     let Some(lock) = Lock::take(run_dir)? else {
         match state {
-            Some(state) => bail!("already running at {}; `cargo xtask down` ends it", state.gateway),
+            Some(state) => bail!(
+                "already running at {}; `cargo xtask down` ends it",
+                state.gateway
+            ),
             None => bail!("another `cargo xtask up` is starting; `cargo xtask down` ends it"),
         }
     };
@@ -99,7 +115,10 @@ fn claim(run_dir: &Path) -> Result<Lock> {
             .map(|(name, _)| name.as_str())
             .collect();
         if ended.is_empty() {
-            bail!("already running at {}; `cargo xtask down` ends it", state.gateway);
+            bail!(
+                "already running at {}; `cargo xtask down` ends it",
+                state.gateway
+            );
         }
         if ended.len() < state.processes().count() {
             bail!(
@@ -112,7 +131,10 @@ fn claim(run_dir: &Path) -> Result<Lock> {
     }
     let stopped = leftovers::sweep(run_dir, down::GRACE);
     if !stopped.is_empty() {
-        ui::warn(&format!("the last `up` was killed; stopped what it had left: {}", stopped.join(", ")));
+        ui::warn(&format!(
+            "the last `up` was killed; stopped what it had left: {}",
+            stopped.join(", ")
+        ));
     }
     State::remove(run_dir);
     Ok(lock)
@@ -141,7 +163,12 @@ fn keep_previous_logs(run_dir: &Path) -> Result<()> {
     Ok(())
 }
 
-fn start_backends(args: &Up, run_dir: &Path, attach: Attach, ports: BackendPorts) -> Result<Backends> {
+fn start_backends(
+    args: &Up,
+    run_dir: &Path,
+    attach: Attach,
+    ports: BackendPorts,
+) -> Result<Backends> {
     let secrets = Secrets::load_or_create(&run_dir.join("secrets"))?;
     for (own, name) in [
         (&attach.database_url, "PostgreSQL (DATABASE_URL)"),
@@ -180,7 +207,12 @@ fn start_services(
 ) -> Result<Fleet> {
     ui::step("starting the services");
     let own = backends.postgres.is_none();
-    let database = if own { backends.database_url.database() } else { "careforall" }.to_owned();
+    let database = if own {
+        backends.database_url.database()
+    } else {
+        "careforall"
+    }
+    .to_owned();
     let fleet = Options {
         root,
         run_dir: run_dir.to_owned(),

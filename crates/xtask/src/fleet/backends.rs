@@ -90,12 +90,12 @@ impl Backends {
     pub fn start(options: &BackendOptions) -> Result<Self> {
         let attach = &options.attach;
         let (postgres, redis, kafka) = std::thread::scope(|scope| {
-            let kafka = scope.spawn(|| {
-                started(attach.kafka.is_none(), || kafka::prepare(options))
-            });
+            let kafka = scope.spawn(|| started(attach.kafka.is_none(), || kafka::prepare(options)));
             let postgres = scope.spawn(|| {
                 let password = options.password.as_deref();
-                started(attach.database_url.is_none(), || postgres::prepare(options, password))
+                started(attach.database_url.is_none(), || {
+                    postgres::prepare(options, password)
+                })
             });
             let redis = started(attach.redis_url.is_none(), || redis::prepare(options));
             (joined(postgres), redis, joined(kafka))
@@ -110,9 +110,10 @@ impl Backends {
             (None, None) => unreachable!("a server is started where no url is given"),
         };
         let url = |server: &Option<Server>, given: &Option<String>| {
-            server
-                .as_ref()
-                .map_or_else(|| given.clone().unwrap_or_default(), |server| server.url.clone())
+            server.as_ref().map_or_else(
+                || given.clone().unwrap_or_default(),
+                |server| server.url.clone(),
+            )
         };
         Ok(Self {
             database_url,
@@ -154,7 +155,9 @@ impl Backends {
     /// # Panics
     /// When the fleet stands on the user's own.
     pub fn postgres(&mut self) -> &mut Server {
-        self.postgres.as_mut().expect("PostgreSQL is the user's own")
+        self.postgres
+            .as_mut()
+            .expect("PostgreSQL is the user's own")
     }
 
     /// The private Redis.
@@ -175,12 +178,16 @@ impl Backends {
 
     /// The servers that were started.
     pub fn servers(&self) -> impl Iterator<Item = &Server> {
-        [&self.postgres, &self.redis, &self.kafka].into_iter().flatten()
+        [&self.postgres, &self.redis, &self.kafka]
+            .into_iter()
+            .flatten()
     }
 
     /// The servers that were started.
     pub fn servers_mut(&mut self) -> impl Iterator<Item = &mut Server> {
-        [&mut self.postgres, &mut self.redis, &mut self.kafka].into_iter().flatten()
+        [&mut self.postgres, &mut self.redis, &mut self.kafka]
+            .into_iter()
+            .flatten()
     }
 
     /// Ends all that was started in an orderly way, at the same time.

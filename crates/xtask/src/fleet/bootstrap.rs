@@ -57,7 +57,10 @@ pub fn bootstrap(root: &Path, url: &DatabaseUrl, secrets: &Secrets) -> Result<()
     let variables: Vec<(String, String)> = secrets
         .role_passwords()
         .map(|(service, password)| {
-            (format!("DB_PASSWORD_{}", service.to_uppercase()), password.to_owned())
+            (
+                format!("DB_PASSWORD_{}", service.to_uppercase()),
+                password.to_owned(),
+            )
         })
         .collect();
     Psql::new(url)?
@@ -74,7 +77,10 @@ pub(super) fn ensure_database(url: &DatabaseUrl) -> Result<()> {
         name.replace('\'', "''")
     ))?;
     if there.is_empty() {
-        psql.query(&format!("create database \"{}\"", name.replace('"', "\"\"")))?;
+        psql.query(&format!(
+            "create database \"{}\"",
+            name.replace('"', "\"\"")
+        ))?;
     }
     Ok(())
 }

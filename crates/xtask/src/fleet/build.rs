@@ -49,7 +49,8 @@ pub fn cargo(root: &Path) -> Command {
 
 /// Where cargo puts what it builds.
 pub fn target_dir(root: &Path) -> Result<PathBuf> {
-    let metadata = run::captured(cargo(root).args(["metadata", "--format-version=1", "--no-deps"]))?;
+    let metadata =
+        run::captured(cargo(root).args(["metadata", "--format-version=1", "--no-deps"]))?;
     let metadata: serde_json::Value = serde_json::from_str(&metadata)?;
     metadata["target_directory"]
         .as_str()

@@ -5,13 +5,20 @@ use std::path::Path;
 use super::{DatabaseUrl, Ports, Secrets};
 
 /// The seven services, in the order of the architecture.
-pub const SERVICES: [&str; 7] = ["gateway", "user", "campaign", "pledge", "payment", "totals", "notification"];
+pub const SERVICES: [&str; 7] = [
+    "gateway",
+    "user",
+    "campaign",
+    "pledge",
+    "payment",
+    "totals",
+    "notification",
+];
 
 /// The outside world on the machine on your desk.
 pub const SIMULATORS: [&str; 2] = ["psp-sim", "mail-sim"];
 
 /// The facts that the environments are made from.
-#[derive(Debug)]
 pub(super) struct Facts<'a> {
     pub ports: &'a Ports,
     pub secrets: &'a Secrets,
@@ -34,12 +41,20 @@ impl Facts<'_> {
         let mut env = Variables::new();
         add(&mut env, "LISTEN", format!("127.0.0.1:{port}"));
         // The cores are shared with PostgreSQL and Kafka; the two services on the hot path get a second thread.
-        let threads = if matches!(service, "gateway" | "pledge") { "2" } else { "1" };
+        let threads = if matches!(service, "gateway" | "pledge") {
+            "2"
+        } else {
+            "1"
+        };
         add(&mut env, "TOKIO_WORKER_THREADS", threads);
         add(&mut env, "RUST_LOG", "info");
         match service {
             "psp-sim" => self.psp(&mut env),
-            "mail-sim" => add(&mut env, "SMTP_LISTEN", format!("127.0.0.1:{}", self.ports.smtp)),
+            "mail-sim" => add(
+                &mut env,
+                "SMTP_LISTEN",
+                format!("127.0.0.1:{}", self.ports.smtp),
+            ),
             "gateway" => self.gateway(&mut env),
             _ => self.behind_the_gateway(&mut env, service, instance),
         }
@@ -54,14 +69,22 @@ impl Facts<'_> {
             let name = format!("UPSTREAM_{}", service.to_uppercase());
             add(env, &name, (self.upstreams)(service).join(","));
         }
-        let allow = if self.limits { "" } else { "127.0.0.0/8,::1/128" };
+        let allow = if self.limits {
+            ""
+        } else {
+            "127.0.0.0/8,::1/128"
+        };
         add(env, "RATE_LIMIT_ALLOW", allow);
         add(env, "TRUSTED_PROXIES", "");
     }
 
     fn behind_the_gateway(&self, env: &mut Variables, service: &str, instance: &str) {
         if let Some((role, password)) = self.secrets.role(service) {
-            add(env, "DATABASE_URL", self.database_url.with_role(role, password).to_string());
+            add(
+                env,
+                "DATABASE_URL",
+                self.database_url.with_role(role, password).to_string(),
+            );
         }
         add(env, "DATABASE_POOL", "5");
         add(env, "REDIS_URL", self.redis_url);
@@ -94,7 +117,11 @@ impl Facts<'_> {
                 add(env, "PUBLIC_URL", gateway);
             }
             "notification" => {
-                add(env, "SMTP_URL", format!("smtp://127.0.0.1:{}", self.ports.smtp));
+                add(
+                    env,
+                    "SMTP_URL",
+                    format!("smtp://127.0.0.1:{}", self.ports.smtp),
+                );
                 add(env, "MAIL_FROM", "CareForAll <thanks@careforall.example>");
             }
             _ => {}
@@ -102,7 +129,10 @@ impl Facts<'_> {
     }
 
     fn psp(&self, env: &mut Variables) {
-        let webhooks = format!("http://127.0.0.1:{}/api/webhooks/psp/stripe", self.ports.gateway);
+        let webhooks = format!(
+            "http://127.0.0.1:{}/api/webhooks/psp/stripe",
+            self.ports.gateway
+        );
         add(env, "PSP_SECRET_KEY", &self.secrets.psp_secret_key);
         add(env, "PSP_WEBHOOK_SECRET", &self.secrets.psp_webhook_secret);
         add(env, "PSP_WEBHOOK_URL", webhooks);

@@ -63,7 +63,11 @@ impl Identity {
         let mut next = 0;
         while next < found.len() {
             let parent = found[next].pid;
-            found.extend(all.iter().filter(|(_, of)| *of == parent).map(|(id, _)| *id));
+            found.extend(
+                all.iter()
+                    .filter(|(_, of)| *of == parent)
+                    .map(|(id, _)| *id),
+            );
             next += 1;
         }
         found.split_off(1)

@@ -91,7 +91,12 @@ pub fn postgres_bin() -> Option<PathBuf> {
         .into_iter()
         .flatten()
         .flatten()
-        .filter_map(|entry| Some((entry.file_name().to_str()?.parse::<u32>().ok()?, entry.path().join("bin"))))
+        .filter_map(|entry| {
+            Some((
+                entry.file_name().to_str()?.parse::<u32>().ok()?,
+                entry.path().join("bin"),
+            ))
+        })
         .filter(|(_, bin)| bin.join("initdb").is_file() && bin.join("postgres").is_file())
         .max_by_key(|(version, _)| *version)
         .map(|(_, bin)| bin);
@@ -125,8 +130,11 @@ fn java_major(java: &Path) -> Option<u32> {
 
 /// The newest Java runtime of Debian and Ubuntu releases that the package lists know.
 fn java_package() -> &'static str {
-    const NAMES: [&str; 3] =
-        ["openjdk-25-jre-headless", "openjdk-21-jre-headless", "openjdk-17-jre-headless"];
+    const NAMES: [&str; 3] = [
+        "openjdk-25-jre-headless",
+        "openjdk-21-jre-headless",
+        "openjdk-17-jre-headless",
+    ];
     let known = |name: &&&str| {
         Command::new("apt-cache")
             .args(["show", "--no-all-versions", **name])
@@ -140,7 +148,11 @@ fn java_package() -> &'static str {
 
 /// Those of the needs that are not met.
 pub fn missing(needs: &[Need]) -> Vec<Need> {
-    needs.iter().copied().filter(|need| !need.is_met()).collect()
+    needs
+        .iter()
+        .copied()
+        .filter(|need| !need.is_met())
+        .collect()
 }
 
 /// Installs what is missing. Where that needs a password, or there is no apt, the error says what to do instead.
@@ -155,8 +167,12 @@ pub fn ensure(needs: &[Need]) -> Result<()> {
     apt.update()?;
     let packages: Vec<&str> = absent.iter().map(|need| need.package()).collect();
     ui::step(&format!("installing {} with apt-get", packages.join(", ")));
-    apt.install(&packages)
-        .with_context(|| format!("apt-get could not install it (is the network there?); {}", advice(&absent)))?;
+    apt.install(&packages).with_context(|| {
+        format!(
+            "apt-get could not install it (is the network there?); {}",
+            advice(&absent)
+        )
+    })?;
     for service in absent.iter().filter_map(|need| need.service()) {
         apt.leave_stopped(service);
     }
@@ -235,7 +251,10 @@ impl Apt {
     /// Packages enable their service for the next start of the machine; we only want the programs.
     fn leave_stopped(&self, service: &str) {
         if Path::new("/run/systemd/system").is_dir() {
-            let _unknown = run::output(self.command("systemctl").args(["disable", "--now", service]));
+            let _unknown = run::output(
+                self.command("systemctl")
+                    .args(["disable", "--now", service]),
+            );
         }
     }
 }
@@ -252,7 +271,8 @@ impl<'a> Quiet<'a> {
     fn begin(apt: &'a Apt) -> Result<Self> {
         let ours = !Path::new(Self::FILE).exists();
         if ours {
-            let script = std::env::temp_dir().join(format!("careforall-policy-{}", std::process::id()));
+            let script =
+                std::env::temp_dir().join(format!("careforall-policy-{}", std::process::id()));
             fs::write(&script, "#!/bin/sh\nexit 101\n")?;
             fs::set_permissions(&script, fs::Permissions::from_mode(0o755))?;
             let placed = run::captured(apt.command("cp").arg("-p").arg(&script).arg(Self::FILE));

@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 use super::environment::{Facts, SERVICES, SIMULATORS};
+use super::names::{instance, port_of, service_of};
 use super::{
     Backends, DatabaseUrl, Options, Ports, Probe, Secrets, Server, Spec, bootstrap, demo_campaign,
 };
@@ -19,10 +20,9 @@ const EXIT_PATIENCE: Duration = Duration::from_secs(30);
 /// A running CareForAll. Dropping it kills every process that it started.
 #[derive(Debug)]
 pub struct Fleet {
-    options: Options,
-    secrets: Secrets,
-    // Before the backends, so that it is dropped before them.
-    servers: BTreeMap<String, Server>,
+    pub(super) options: Options,
+    pub(super) secrets: Secrets,
+    pub(super) servers: BTreeMap<String, Server>,
 }
 
 impl Fleet {
@@ -57,13 +57,19 @@ impl Fleet {
                 let port = if n == 1 {
                     port_of(&self.options.ports, service)
                 } else {
-                    spare.next().context("no port is left for another replica")?
+                    spare
+                        .next()
+                        .context("no port is left for another replica")?
                 };
                 self.add(service, &instance(service, n), port);
             }
         }
         for simulator in SIMULATORS {
-            self.add(simulator, simulator, port_of(&self.options.ports, simulator));
+            self.add(
+                simulator,
+                simulator,
+                port_of(&self.options.ports, simulator),
+            );
         }
         for name in self.names() {
             self.refresh_environment(&name, &[]);
@@ -84,7 +90,11 @@ impl Fleet {
             program: self.options.bin_dir.join(service),
             args: Vec::new(),
             env: Vec::new(),
-            log: self.options.run_dir.join("logs").join(format!("{name}.log")),
+            log: self
+                .options
+                .run_dir
+                .join("logs")
+                .join(format!("{name}.log")),
             run_dir: self.options.run_dir.clone(),
             owner: None,
         };
@@ -99,7 +109,10 @@ impl Fleet {
     fn refresh_environment(&mut self, name: &str, extra: &[(&str, &str)]) {
         let service = service_of(name);
         let upstreams = |service: &str| {
-            let of_service = self.servers.iter().filter(|(name, _)| service_of(name) == service);
+            let of_service = self
+                .servers
+                .iter()
+                .filter(|(name, _)| service_of(name) == service);
             of_service.map(|(_, server)| server.url.clone()).collect()
         };
         let facts = Facts {
@@ -118,7 +131,11 @@ impl Fleet {
         for key in ["*", service, name] {
             env.extend(self.options.env.get(key).into_iter().flatten().cloned());
         }
-        env.extend(extra.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())));
+        env.extend(
+            extra
+                .iter()
+                .map(|(n, v)| ((*n).to_owned(), (*v).to_owned())),
+        );
         self.server(name).spec.env = env;
     }
 
@@ -171,113 +188,6 @@ impl Fleet {
         self.server(name).wait_for_exit(EXIT_PATIENCE)
     }
 
-    /// The names of all processes: services, replicas, simulators.
-    pub fn names(&self) -> Vec<String> {
-        self.servers.keys().cloned().collect()
-    }
-
-    /// One process.
-    ///
-    /// # Panics
-    /// When no process is called that.
-    pub fn server(&mut self, name: &str) -> &mut Server {
-        let known = self.servers.contains_key(name);
-        assert!(known, "no process is called {name}; there are {:?}", self.names());
-        self.servers.get_mut(name).expect("just looked up")
-    }
-
-    /// All processes of ours.
-    pub fn servers(&self) -> impl Iterator<Item = &Server> {
-        self.servers.values()
-    }
-
-    /// All processes of ours.
-    pub fn servers_mut(&mut self) -> impl Iterator<Item = &mut Server> {
-        self.servers.values_mut()
-    }
-
-    /// PostgreSQL, Redis and Kafka.
-    pub fn backends(&mut self) -> &mut Backends {
-        &mut self.options.backends
-    }
-
-    /// The servers behind the services that were started for this fleet.
-    pub fn backend_servers(&self) -> impl Iterator<Item = &Server> {
-        self.options.backends.servers()
-    }
-
-    /// The base URL of one process.
-    ///
-    /// # Panics
-    /// When no process is called that.
-    pub fn url(&self, name: &str) -> String {
-        let server = self.servers.get(name);
-        server.unwrap_or_else(|| panic!("no process is called {name}")).url.clone()
-    }
-
-    /// The process id of one process, while it is started.
-    pub fn pid(&self, name: &str) -> Option<i32> {
-        self.servers.get(name).and_then(Server::pid)
-    }
-
-    /// The log of one process.
-    pub fn log(&self, name: &str) -> PathBuf {
-        self.options.run_dir.join("logs").join(format!("{name}.log"))
-    }
-
-    /// The base URL of the gateway.
-    pub fn gateway(&self) -> String {
-        self.url("gateway")
-    }
-
-    /// The base URL of the payment provider.
-    pub fn psp(&self) -> String {
-        self.url("psp-sim")
-    }
-
-    /// The base URL of the mailbox.
-    pub fn mail(&self) -> String {
-        self.url("mail-sim")
-    }
-
-    /// The mailbox's SMTP side.
-    pub fn smtp(&self) -> String {
-        format!("smtp://127.0.0.1:{}", self.options.ports.smtp)
-    }
-
-    /// The fleet's database, as superuser.
-    pub fn database_url(&self) -> DatabaseUrl {
-        self.options
-            .backends
-            .database_url
-            .with_database(&self.options.database)
-    }
-
-    /// Redis.
-    pub fn redis_url(&self) -> &str {
-        &self.options.backends.redis_url
-    }
-
-    /// Kafka's bootstrap servers.
-    pub fn brokers(&self) -> &str {
-        &self.options.backends.brokers
-    }
-
-    /// What stands before the name of every topic and group.
-    pub fn topic_prefix(&self) -> &str {
-        &self.options.topic_prefix
-    }
-
-    /// The fleet's secrets.
-    pub fn secrets(&self) -> &Secrets {
-        &self.secrets
-    }
-
-    /// Where its logs, secrets and data lie.
-    pub fn run_dir(&self) -> &Path {
-        &self.options.run_dir
-    }
-
     /// Makes an active demo campaign through the public API, or finds the one that is there; returns its id.
     pub fn seed(&self) -> Result<String> {
         demo_campaign(&self.gateway(), &self.secrets)
@@ -292,7 +202,11 @@ impl Fleet {
         };
         for now in 0..3 {
             std::thread::scope(|scope| {
-                for (_, server) in self.servers.iter_mut().filter(|(name, _)| rank(name) == now) {
+                for (_, server) in self
+                    .servers
+                    .iter_mut()
+                    .filter(|(name, _)| rank(name) == now)
+                {
                     scope.spawn(|| server.stop());
                 }
             });
@@ -339,36 +253,5 @@ impl Drop for Fleet {
         if self.options.backends.postgres.is_none() {
             self.forget_database();
         }
-    }
-}
-
-/// The instance of a service that has this number: `pledge`, `pledge-2`, ...
-fn instance(service: &str, n: usize) -> String {
-    if n == 1 {
-        service.to_owned()
-    } else {
-        format!("{service}-{n}")
-    }
-}
-
-/// The service that an instance belongs to.
-fn service_of(name: &str) -> &str {
-    match name.rsplit_once('-') {
-        Some((service, number)) if number.parse::<usize>().is_ok() => service,
-        _ => name,
-    }
-}
-
-fn port_of(ports: &Ports, name: &str) -> u16 {
-    match name {
-        "gateway" => ports.gateway,
-        "user" => ports.user,
-        "campaign" => ports.campaign,
-        "pledge" => ports.pledge,
-        "payment" => ports.payment,
-        "totals" => ports.totals,
-        "notification" => ports.notification,
-        "psp-sim" => ports.psp,
-        _ => ports.mail,
     }
 }

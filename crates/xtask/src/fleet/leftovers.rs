@@ -49,7 +49,7 @@ pub fn sweep(run_dir: &Path, grace: Duration) -> Vec<String> {
         let deadline = Instant::now() + grace;
         for one in group {
             let left = deadline.saturating_duration_since(Instant::now());
-            if !one.identity.wait_gone(left, || interrupt::insisted()) || one.identity.is_alive() {
+            if !one.identity.wait_gone(left, interrupt::insisted) || one.identity.is_alive() {
                 for other in one.identity.descendants().into_iter().chain([one.identity]) {
                     other.signal(Signal::SIGKILL);
                 }
@@ -99,7 +99,8 @@ fn program(pid: i32) -> String {
     let first = line.split(|byte| *byte == 0).next().unwrap_or_default();
     let first = String::from_utf8_lossy(first).into_owned();
     let first = first.split(' ').next().unwrap_or_default();
-    Path::new(first)
-        .file_name()
-        .map_or_else(|| format!("process {pid}"), |name| name.to_string_lossy().into_owned())
+    Path::new(first).file_name().map_or_else(
+        || format!("process {pid}"),
+        |name| name.to_string_lossy().into_owned(),
+    )
 }

@@ -19,7 +19,8 @@ impl Lock {
 
     /// Takes the lock; nothing when another process holds it.
     pub fn take(run_dir: &Path) -> Result<Option<Self>> {
-        fs::create_dir_all(run_dir).with_context(|| format!("cannot make {}", run_dir.display()))?;
+        fs::create_dir_all(run_dir)
+            .with_context(|| format!("cannot make {}", run_dir.display()))?;
         let path = run_dir.join(Self::FILE);
         let mut file = OpenOptions::new()
             .create(true)

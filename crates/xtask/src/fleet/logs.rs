@@ -75,7 +75,10 @@ fn read_from(path: &Path, from: u64) -> Option<String> {
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes).ok()?;
     // A line may be cut in the middle of a character; only whole lines are taken as text.
-    let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+    let whole = bytes
+        .iter()
+        .rposition(|byte| *byte == b'\n')
+        .map_or(0, |at| at + 1);
     bytes.truncate(whole);
     String::from_utf8(bytes)
         .ok()

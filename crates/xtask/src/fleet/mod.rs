@@ -30,6 +30,7 @@ mod jars;
 mod kafka;
 mod launch;
 mod lock;
+mod names;
 pub mod leftovers;
 pub mod logs;
 mod options;
@@ -42,6 +43,7 @@ mod secrets;
 mod seed;
 mod server;
 pub mod state;
+mod view;
 
 pub use backends::{Attach, BackendOptions, Backends, remove_data};
 pub use bootstrap::{Psql, bootstrap};

@@ -88,7 +88,10 @@ impl Options {
     /// When no such service exists.
     #[must_use]
     pub fn replicas(mut self, service: &str, count: usize) -> Self {
-        assert!(SERVICES.contains(&service), "no service is called {service}");
+        assert!(
+            SERVICES.contains(&service),
+            "no service is called {service}"
+        );
         self.replicas.insert(service.to_owned(), count);
         self
     }

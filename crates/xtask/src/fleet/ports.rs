@@ -165,9 +165,8 @@ pub fn is_free(port: u16) -> bool {
 
 /// An error that names the port, who wants it and, if that can be known, who holds it.
 pub fn ensure_free(wanted_by: &str, port: u16) -> Result<()> {
-    let taken = match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
-        Ok(_) => return Ok(()),
-        Err(error) => error,
+    let Err(taken) = TcpListener::bind((Ipv4Addr::LOCALHOST, port)) else {
+        return Ok(());
     };
     match holder(port) {
         Some((pid, command)) => bail!(
@@ -193,7 +192,11 @@ pub fn holder(port: u16) -> Option<(i32, String)> {
             .flatten()
             .flatten()
             .filter_map(|entry| fs::read_link(entry.path()).ok())
-            .any(|link| inodes.iter().any(|inode| link.as_os_str() == inode.as_str()))
+            .any(|link| {
+                inodes
+                    .iter()
+                    .any(|inode| link.as_os_str() == inode.as_str())
+            })
     })?;
     let command = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
     let command = String::from_utf8_lossy(&command).replace('\0', " ");

@@ -64,7 +64,8 @@ fn data_dir(run_dir: &Path, owner: Option<(u32, u32)>) -> Result<PathBuf> {
         return Ok(here);
     }
     let elsewhere = elsewhere(run_dir);
-    fs::create_dir_all(&elsewhere).with_context(|| format!("cannot make {}", elsewhere.display()))?;
+    fs::create_dir_all(&elsewhere)
+        .with_context(|| format!("cannot make {}", elsewhere.display()))?;
     chown(&elsewhere, Some(user), Some(group))?;
     if here.read_link().ok().as_ref() != Some(&elsewhere) {
         let _absent = fs::remove_file(&here);
@@ -130,8 +131,15 @@ fn make_cluster(
         Some(password) => {
             fs::write(&file, password)?;
             fs::set_permissions(&file, fs::Permissions::from_mode(0o600))?;
-            chown(&file, owner.map(|(user, _)| user), owner.map(|(_, group)| group))?;
-            command.arg("--auth=scram-sha-256").arg("--pwfile").arg(&file);
+            chown(
+                &file,
+                owner.map(|(user, _)| user),
+                owner.map(|(_, group)| group),
+            )?;
+            command
+                .arg("--auth=scram-sha-256")
+                .arg("--pwfile")
+                .arg(&file);
         }
         None => {
             command.arg("--auth=trust");
@@ -169,8 +177,13 @@ fn arguments(bin: &Path, data: &Path, port: u16, durable: bool) -> Result<Vec<St
     if !durable {
         // For tests only: what a power cut could lose is thrown away anyway.
         settings.extend(
-            ["fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=600"]
-                .map(str::to_owned),
+            [
+                "fsync=off",
+                "synchronous_commit=off",
+                "full_page_writes=off",
+                "max_connections=600",
+            ]
+            .map(str::to_owned),
         );
     }
     let mut args = vec![

@@ -41,7 +41,8 @@ impl Probe {
         match self {
             Self::Http(url) => status(url) == Some(200),
             Self::Mail { http, smtp } => {
-                status(http).is_some() && exchange(local(*smtp), b"", 3).is_some_and(|a| a == b"220")
+                status(http).is_some()
+                    && exchange(local(*smtp), b"", 3).is_some_and(|a| a == b"220")
             }
             Self::Postgres { bin, port } => Command::new(bin.join("pg_isready"))
                 .args(["-q", "-h", "127.0.0.1", "-p", &port.to_string()])
@@ -51,7 +52,9 @@ impl Probe {
                 .stderr(Stdio::null())
                 .status()
                 .is_ok_and(|status| status.success()),
-            Self::Redis(port) => exchange(local(*port), b"PING\r\n", 7).is_some_and(|a| a == b"+PONG\r\n"),
+            Self::Redis(port) => {
+                exchange(local(*port), b"PING\r\n", 7).is_some_and(|a| a == b"+PONG\r\n")
+            }
             // The length of the reply comes first, then our correlation id, then the error code, which is 0.
             Self::Kafka(address) => exchange(*address, &api_versions(), 10)
                 .is_some_and(|reply| reply[4..] == [0, 0, 0, 7, 0, 0]),

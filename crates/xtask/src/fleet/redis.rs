@@ -9,7 +9,8 @@ use crate::settings;
 
 /// Prepares a Redis that is not started yet.
 pub(super) fn prepare(options: &BackendOptions) -> Result<Server> {
-    let program = settings::find_program("redis-server").context("redis-server is not installed")?;
+    let program =
+        settings::find_program("redis-server").context("redis-server is not installed")?;
     let data = options.run_dir.join("redis");
     fs::create_dir_all(&data).with_context(|| format!("cannot make {}", data.display()))?;
     let port = options.ports.redis;

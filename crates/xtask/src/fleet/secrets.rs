@@ -55,7 +55,12 @@ impl Secrets {
             .create(dir)
             .with_context(|| format!("cannot make {}", dir.display()))?;
         let secret = |name: &str, prefix: &str| {
-            kept(dir, name, || Ok(format!("{prefix}{}", hex::encode(rand::random::<[u8; 32]>()))))
+            kept(dir, name, || {
+                Ok(format!(
+                    "{prefix}{}",
+                    hex::encode(rand::random::<[u8; 32]>())
+                ))
+            })
         };
         let jwt_private_key = kept(dir, "jwt-private-key.pem", new_signing_key)?;
         let mut roles = Vec::new();
@@ -118,7 +123,8 @@ fn kept(dir: &Path, name: &str, make: impl FnOnce() -> Result<String>) -> Result
     let made = fs::hard_link(&part, &path);
     fs::remove_file(&part)?;
     if made.is_err() {
-        return fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()));
+        return fs::read_to_string(&path)
+            .with_context(|| format!("cannot read {}", path.display()));
     }
     Ok(text)
 }
@@ -134,9 +140,9 @@ fn new_signing_key() -> Result<String> {
 
 /// The public keys that services verify access tokens with, by key id.
 fn public_keys(private_key: &str) -> Result<String> {
-    let key = SigningKey::from_pkcs8_pem(private_key)
-        .ok()
-        .context("jwt-private-key.pem is no Ed25519 key in PKCS#8 PEM; remove it to have a new one made")?;
+    let key = SigningKey::from_pkcs8_pem(private_key).ok().context(
+        "jwt-private-key.pem is no Ed25519 key in PKCS#8 PEM; remove it to have a new one made",
+    )?;
     let public = URL_SAFE_NO_PAD.encode(key.verifying_key().as_bytes());
     Ok(serde_json::json!({ "main": public }).to_string())
 }

@@ -35,7 +35,9 @@ pub fn demo_campaign(gateway: &str, secrets: &Secrets) -> Result<String> {
         "/api/auth/login",
         &json!({ "email": secrets.admin_email, "password": secrets.admin_password }),
     )?;
-    let token = login["access_token"].as_str().context("the login gave no access token")?;
+    let token = login["access_token"]
+        .as_str()
+        .context("the login gave no access token")?;
     api.token = Some(token.to_owned());
     let campaign = api.post("/api/campaigns", &demo())?;
     let id = campaign["id"]
@@ -90,7 +92,9 @@ impl Api {
     }
 
     fn get(&self, path: &str) -> Result<Value> {
-        self.until_served(path, || self.agent.get(format!("{}{path}", self.base)).call())
+        self.until_served(path, || {
+            self.agent.get(format!("{}{path}", self.base)).call()
+        })
     }
 
     /// Posts with one key, however often the gateway has to be asked.
@@ -116,7 +120,8 @@ impl Api {
     ) -> Result<Value> {
         let mut last = String::new();
         let answer = interrupt::poll(PATIENCE, || {
-            let mut response = call().with_context(|| format!("cannot reach {}{path}", self.base))?;
+            let mut response =
+                call().with_context(|| format!("cannot reach {}{path}", self.base))?;
             let status = response.status().as_u16();
             let text = response.body_mut().read_to_string()?;
             match status {

@@ -49,7 +49,7 @@ impl Server {
             probe,
             farewell: Signal::SIGTERM,
             grace: Duration::from_secs(20),
-            patience: Duration::from_secs(60),
+            patience: Duration::from_mins(1),
             process: None,
             log_start: 0,
         }
@@ -83,7 +83,9 @@ impl Server {
             }
             match self.process.as_mut().map(Process::ended) {
                 Some(None) => Ok(None),
-                Some(Some(status)) => bail!("{} ended at its start ({status}){}", self.name, self.tail()),
+                Some(Some(status)) => {
+                    bail!("{} ended at its start ({status}){}", self.name, self.tail())
+                }
                 None => bail!("{} is not started", self.name),
             }
         })?;

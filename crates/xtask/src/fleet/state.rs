@@ -144,7 +144,10 @@ impl State {
 
     /// Every process, with its name.
     pub fn processes(&self) -> impl Iterator<Item = (&String, &Entry)> {
-        self.services.iter().chain(&self.simulators).chain(&self.backends)
+        self.services
+            .iter()
+            .chain(&self.simulators)
+            .chain(&self.backends)
     }
 }
 

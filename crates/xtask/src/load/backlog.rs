@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
 
-use crate::fleet::state::State;
 use crate::fleet::Psql;
+use crate::fleet::state::State;
 use crate::interrupt;
 
 /// The longest that a backlog may take.
-const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = Duration::from_mins(5);
 
 const LEFT: &str = "select (select count(*) from pledge.outbox) + (select count(*) from payment.outbox),
                            (select count(*) from pledge.pledges) - (select count(*) from payment.payments)";
@@ -29,7 +29,10 @@ pub struct Drain {
 impl Drain {
     /// Facts published and payments made, per second; nothing where there was nothing to do.
     pub fn per_second(&self) -> Option<f64> {
-        #[expect(clippy::cast_precision_loss, reason = "counts of rows are far below 2^52")]
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "counts of rows are far below 2^52"
+        )]
         let events = (self.unpublished + self.unseen) as f64;
         (events > 0.0 && self.seconds > 0.0).then(|| events / self.seconds)
     }
@@ -61,5 +64,8 @@ fn left(psql: &Psql) -> Result<(u64, u64)> {
         .split_once('|')
         .with_context(|| format!("cannot understand {row}"))?;
     // Payments of a moment ago may outnumber the pledges that this snapshot counts.
-    Ok((unpublished.parse()?, unseen.parse::<i64>()?.max(0).unsigned_abs()))
+    Ok((
+        unpublished.parse()?,
+        unseen.parse::<i64>()?.max(0).unsigned_abs(),
+    ))
 }

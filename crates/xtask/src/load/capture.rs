@@ -11,10 +11,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
 
+use super::Settings;
 use super::client::Client;
 use super::donations::join;
 use super::latency::Latency;
-use super::Settings;
 use crate::fleet::state::State;
 use crate::interrupt;
 
@@ -47,7 +47,11 @@ pub fn drive(fleet: &State, settings: &Settings) -> Result<Captures> {
     let times = std::thread::scope(|scope| {
         let donors: Vec<_> = campaigns
             .iter()
-            .map(|campaign| scope.spawn(|| donate_in_turn(fleet, campaign, &turn, count, began, settings.donations)))
+            .map(|campaign| {
+                scope.spawn(|| {
+                    donate_in_turn(fleet, campaign, &turn, count, began, settings.donations)
+                })
+            })
             .collect();
         donors
             .into_iter()
@@ -55,7 +59,10 @@ pub fn drive(fleet: &State, settings: &Settings) -> Result<Captures> {
             .collect::<Result<Vec<_>>>()
             .map(|times| times.concat())
     })?;
-    #[expect(clippy::cast_precision_loss, reason = "a count of donations is far below 2^52")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a count of donations is far below 2^52"
+    )]
     let per_second = times.len() as f64 / began.elapsed().as_secs_f64();
     Ok(Captures {
         count: times.len(),
@@ -75,7 +82,8 @@ fn open_campaigns(fleet: &State) -> Result<Vec<String>> {
     for campaign in &campaigns {
         // Until the pledge service has heard of it, the campaign does not exist there.
         let paid = interrupt::poll(PATIENCE, || Ok(client.donate(campaign, 500).ok()))?;
-        let paid = paid.with_context(|| format!("campaign {campaign} never became open to gifts"))?;
+        let paid =
+            paid.with_context(|| format!("campaign {campaign} never became open to gifts"))?;
         await_total(&client, campaign, paid.amount)?;
     }
     Ok(campaigns)

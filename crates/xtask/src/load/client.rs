@@ -64,7 +64,10 @@ impl Client {
         let mut reply = self
             .agent
             .post(format!("{}/v1/payment_intents/{intent}/confirm", self.psp))
-            .send_form([("client_secret", secret), ("payment_method", "pm_card_visa")])?;
+            .send_form([
+                ("client_secret", secret),
+                ("payment_method", "pm_card_visa"),
+            ])?;
         let status = reply.status();
         let body: Value = reply.body_mut().read_json()?;
         if text(&body, "/status").ok() != Some("succeeded") {
@@ -90,7 +93,11 @@ impl Client {
 
     /// A session of this account.
     pub fn log_in(&self, email: &str, password: &str) -> Result<String> {
-        let session = self.post("/api/auth/login", None, &json!({ "email": email, "password": password }))?;
+        let session = self.post(
+            "/api/auth/login",
+            None,
+            &json!({ "email": email, "password": password }),
+        )?;
         text(&session, "/access_token").map(str::to_owned)
     }
 
@@ -105,8 +112,16 @@ impl Client {
             }),
         )?;
         let id = text(&campaign, "/id")?;
-        self.post(&format!("/api/campaigns/{id}/submit"), Some(token), &json!({}))?;
-        self.post(&format!("/api/admin/campaigns/{id}/approve"), Some(token), &json!({}))?;
+        self.post(
+            &format!("/api/campaigns/{id}/submit"),
+            Some(token),
+            &json!({}),
+        )?;
+        self.post(
+            &format!("/api/admin/campaigns/{id}/approve"),
+            Some(token),
+            &json!({}),
+        )?;
         Ok(id.to_owned())
     }
 

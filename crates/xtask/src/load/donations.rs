@@ -6,14 +6,14 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
 
+use super::Settings;
 use super::client::{Client, Paid};
 use super::latency::Latency;
-use super::Settings;
 use crate::fleet::state::State;
 use crate::interrupt;
 
 /// The longest that the total may take to come right.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// What the fleet takes of whole donations.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -46,14 +46,22 @@ pub fn drive(fleet: &State, settings: &Settings) -> Result<Donations> {
     let ended = Instant::now();
     let paid = all.into_inner().unwrap_or_default();
     let expected = before + paid.iter().map(|paid| paid.amount).sum::<i64>();
-    let exact = interrupt::poll(PATIENCE, || Ok((watch.raised(&fleet.campaign_id)? == expected).then_some(())))?;
+    let exact = interrupt::poll(PATIENCE, || {
+        Ok((watch.raised(&fleet.campaign_id)? == expected).then_some(()))
+    })?;
     if exact.is_none() {
         let now = watch.raised(&fleet.campaign_id)?;
         bail!("the total is {now}, but what was charged makes it {expected}");
     }
     let seconds = began.elapsed().as_secs_f64();
-    let donor = paid.iter().map(|paid| paid.confirmed - paid.began).collect();
-    #[expect(clippy::cast_precision_loss, reason = "a count of donations is far below 2^52")]
+    let donor = paid
+        .iter()
+        .map(|paid| paid.confirmed - paid.began)
+        .collect();
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a count of donations is far below 2^52"
+    )]
     let per_second = paid.len() as f64 / seconds;
     Ok(Donations {
         count: paid.len(),
@@ -69,7 +77,10 @@ fn donate_until(fleet: &State, until: Instant, all: &Mutex<Vec<Paid>>) -> Result
     let mut own = Vec::new();
     while Instant::now() < until {
         interrupt::check()?;
-        own.push(client.donate(&fleet.campaign_id, 500 + 100 * i64::try_from(own.len() % 50)?)?);
+        own.push(client.donate(
+            &fleet.campaign_id,
+            500 + 100 * i64::try_from(own.len() % 50)?,
+        )?);
     }
     if let Ok(mut all) = all.lock() {
         all.append(&mut own);

@@ -8,11 +8,11 @@ use serde::Serialize;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Latency {
     /// Half were faster.
-    pub p50_ms: f64,
+    pub p50: f64,
     /// 99 of 100 were faster.
-    pub p99_ms: f64,
+    pub p99: f64,
     /// The slowest.
-    pub max_ms: f64,
+    pub max: f64,
 }
 
 impl Latency {
@@ -24,9 +24,9 @@ impl Latency {
             times.get(index).map(|time| time.as_secs_f64() * 1e3)
         };
         Some(Self {
-            p50_ms: rank(50)?,
-            p99_ms: rank(99)?,
-            max_ms: rank(100)?,
+            p50: rank(50)?,
+            p99: rank(99)?,
+            max: rank(100)?,
         })
     }
 }

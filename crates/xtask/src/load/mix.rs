@@ -31,7 +31,13 @@ pub fn program() -> Option<PathBuf> {
 }
 
 /// Runs `loadtest/donation_mix.js`. A broken promise is a result, not an error.
-pub fn drive(k6: &Path, root: &Path, run_dir: &Path, fleet: &State, settings: &Settings) -> Result<Mix> {
+pub fn drive(
+    k6: &Path,
+    root: &Path,
+    run_dir: &Path,
+    fleet: &State,
+    settings: &Settings,
+) -> Result<Mix> {
     let summary = run_dir.join("k6.json");
     let _absent = std::fs::remove_file(&summary);
     let output = run::output(
@@ -48,10 +54,17 @@ pub fn drive(k6: &Path, root: &Path, run_dir: &Path, fleet: &State, settings: &S
     let figures = std::fs::read_to_string(&summary)
         .ok()
         .and_then(|text| serde_json::from_str(&text).ok())
-        .with_context(|| format!("k6 wrote no figures:\n{}", run::end_of(&run::text(&output), 20)))?;
+        .with_context(|| {
+            format!(
+                "k6 wrote no figures:\n{}",
+                run::end_of(&run::text(&output), 20)
+            )
+        })?;
     Ok(Mix {
         figures,
-        text: String::from_utf8_lossy(&output.stdout).trim_end().to_owned(),
+        text: String::from_utf8_lossy(&output.stdout)
+            .trim_end()
+            .to_owned(),
         kept: output.status.success(),
     })
 }

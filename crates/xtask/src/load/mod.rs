@@ -19,8 +19,8 @@ use std::path::Path;
 use anyhow::Result;
 use serde::Serialize;
 
-use crate::fleet::state::State;
 use crate::fleet::Psql;
+use crate::fleet::state::State;
 use crate::ui;
 
 pub use mix::program as k6;
@@ -43,7 +43,13 @@ pub struct Settings {
 }
 
 /// Runs every phase, one after the other, and each only once the one before has been worked off.
-pub fn run(root: &Path, run_dir: &Path, fleet: &State, settings: &Settings, ready: Option<f64>) -> Result<Report> {
+pub fn run(
+    root: &Path,
+    run_dir: &Path,
+    fleet: &State,
+    settings: &Settings,
+    ready: Option<f64>,
+) -> Result<Report> {
     let machine = machine::Machine::look(root, fleet)?;
     ui::step("pledges through the gateway");
     let pledges = wrk::drive(root, "pledges", fleet, settings)?;
@@ -53,7 +59,10 @@ pub fn run(root: &Path, run_dir: &Path, fleet: &State, settings: &Settings, read
     let yardstick = pgbench::drive(root, fleet, settings)?;
     ui::step("totals through the gateway");
     let totals = wrk::drive(root, "totals", fleet, settings)?;
-    ui::step(&format!("{} whole donations a second, each timed until it is in the total", settings.donations));
+    ui::step(&format!(
+        "{} whole donations a second, each timed until it is in the total",
+        settings.donations
+    ));
     let captures = capture::drive(fleet, settings)?;
     ui::step("whole donations back to back");
     let donations = donations::drive(fleet, settings)?;

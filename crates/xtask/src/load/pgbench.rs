@@ -26,7 +26,9 @@ pub struct Yardstick {
 pub fn drive(root: &Path, fleet: &State, settings: &Settings) -> Result<Yardstick> {
     let psql = super::psql(fleet)?;
     let path = [("PGOPTIONS".to_owned(), format!("-c search_path={SCHEMA}"))];
-    psql.query(&format!("drop schema if exists {SCHEMA} cascade; create schema {SCHEMA}"))?;
+    psql.query(&format!(
+        "drop schema if exists {SCHEMA} cascade; create schema {SCHEMA}"
+    ))?;
     for table in ["0001_pledges", "0002_outbox", "0003_idempotency"] {
         psql.script(&root.join(format!("migrations/pledge/{table}.sql")), &path)?;
     }
@@ -41,7 +43,12 @@ fn measure(root: &Path, fleet: &State, settings: &Settings) -> Result<Yardstick>
     command
         .args(["--no-vacuum", "--protocol=prepared", "--jobs=2", "--file"])
         .arg(root.join("loadtest/pgbench/pledge.sql"))
-        .args(["--client", &settings.connections.to_string(), "--time", &settings.seconds.to_string()])
+        .args([
+            "--client",
+            &settings.connections.to_string(),
+            "--time",
+            &settings.seconds.to_string(),
+        ])
         .arg(url.with_password(None).to_string())
         .env("PGOPTIONS", format!("-c search_path={SCHEMA}"));
     if let Some(password) = url.password() {
@@ -53,7 +60,8 @@ fn measure(root: &Path, fleet: &State, settings: &Settings) -> Result<Yardstick>
         rest.split_whitespace().next()?.parse().ok()
     };
     Ok(Yardstick {
-        per_second: figure("tps = ").with_context(|| format!("pgbench printed no figures:\n{printed}"))?,
+        per_second: figure("tps = ")
+            .with_context(|| format!("pgbench printed no figures:\n{printed}"))?,
         average_ms: figure("latency average = ").unwrap_or_default(),
     })
 }

@@ -56,7 +56,9 @@ struct Row {
 impl Report {
     /// Whether every request was answered and the mix kept its promises. Speed that falls short is not an error.
     pub fn is_sound(&self) -> bool {
-        self.pledges.errors == 0 && self.totals.errors == 0 && self.mix.as_ref().is_none_or(|mix| mix.kept)
+        self.pledges.errors == 0
+            && self.totals.errors == 0
+            && self.mix.as_ref().is_none_or(|mix| mix.kept)
     }
 
     /// pledges/s over pgbench's.
@@ -73,11 +75,19 @@ impl Report {
 
     /// The table.
     pub fn table(&self) -> String {
-        let Settings { connections, seconds, .. } = self.settings;
+        let Settings {
+            connections,
+            seconds,
+            ..
+        } = self.settings;
         let mut text = format!(
             "{} cores, {}, {} GiB; {}; commit {}, release build\n\
              closed loops of {connections} connections for {seconds} s; services, stores and load share the machine\n\n",
-            self.machine.cores, self.machine.processor, self.machine.memory_gib, self.machine.postgres, self.machine.commit,
+            self.machine.cores,
+            self.machine.processor,
+            self.machine.memory_gib,
+            self.machine.postgres,
+            self.machine.commit,
         );
         for row in self.rows() {
             let goal = match row.goal {
@@ -85,11 +95,19 @@ impl Report {
                 Some((goal, false)) => paint(Colour::Red, &format!("  {goal}: SHORT")),
                 None => String::new(),
             };
-            let _infallible = writeln!(text, "{:<26}{:>14}   {}{goal}", row.what, row.figure, row.detail);
+            let _infallible = writeln!(
+                text,
+                "{:<26}{:>14}   {}{goal}",
+                row.what, row.figure, row.detail
+            );
         }
         match &self.mix {
             Some(mix) => {
-                let _infallible = write!(text, "\nmix at {} a second\n{}", self.settings.mix, mix.text);
+                let _infallible = write!(
+                    text,
+                    "\nmix at {} a second\n{}",
+                    self.settings.mix, mix.text
+                );
             }
             None => text.push_str("\nmix: skipped, k6 is not installed"),
         }
@@ -101,18 +119,32 @@ impl Report {
         let capture = self.captures.to_total;
         let mut rows = vec![
             burst("pledges", &self.pledges, "≥ 5,000/s", 5_000.0),
-            row("pgbench, the same rows", per_second(self.yardstick.per_second), format!("average {:.1} ms", self.yardstick.average_ms)),
-            row("pledges / pgbench", format!("{:.2}", self.ratio()), String::new()),
-            row("backlog drained", self.drain.per_second().map_or("none".to_owned(), per_second), self.backlog()),
+            row(
+                "pgbench, the same rows",
+                per_second(self.yardstick.per_second),
+                format!("average {:.1} ms", self.yardstick.average_ms),
+            ),
+            row(
+                "pledges / pgbench",
+                format!("{:.2}", self.ratio()),
+                String::new(),
+            ),
+            row(
+                "backlog drained",
+                self.drain
+                    .per_second()
+                    .map_or("none".to_owned(), per_second),
+                self.backlog(),
+            ),
             burst("totals", &self.totals, "≥ 20,000/s", 20_000.0),
             Row {
-                goal: Some(("p99 ≤ 250 ms", capture.p99_ms <= 250.0)),
+                goal: Some(("p99 ≤ 250 ms", capture.p99 <= 250.0)),
                 ..row(
                     "capture to total",
-                    format!("{:.0} ms p99", capture.p99_ms),
+                    format!("{:.0} ms p99", capture.p99),
                     format!(
                         "p50 {:.0} ms, max {:.0} ms, {} donations at {:.0}/s",
-                        capture.p50_ms, capture.max_ms, self.captures.count, self.captures.per_second
+                        capture.p50, capture.max, self.captures.count, self.captures.per_second
                     ),
                 )
             },
@@ -121,24 +153,44 @@ impl Report {
                 per_second(self.donations.per_second),
                 format!(
                     "{}, all in the total {:.1} s after the last; the donor waits {:.0} ms (p50), {:.0} ms (p99)",
-                    self.donations.count, self.donations.settling, self.donations.donor.p50_ms, self.donations.donor.p99_ms
+                    self.donations.count,
+                    self.donations.settling,
+                    self.donations.donor.p50,
+                    self.donations.donor.p99
                 ),
             ),
             Row {
                 goal: Some(("≤ 150 MiB", memory <= 150.0)),
-                ..row("memory of the services", format!("{memory:.0} MiB"), self.memory())
+                ..row(
+                    "memory of the services",
+                    format!("{memory:.0} MiB"),
+                    self.memory(),
+                )
             },
         ];
         if let Some(seconds) = self.ready_seconds {
             let goal = Some(("≤ 15 s", seconds <= 15.0));
-            rows.push(Row { goal, ..row("up, after the build", format!("{seconds:.1} s"), String::new()) });
+            rows.push(Row {
+                goal,
+                ..row(
+                    "up, after the build",
+                    format!("{seconds:.1} s"),
+                    String::new(),
+                )
+            });
         }
         rows
     }
 
     fn backlog(&self) -> String {
-        let Drain { unpublished, unseen, seconds } = self.drain;
-        format!("{unpublished} events unpublished, {unseen} pledges without a payment at the end of the burst; gone after {seconds:.1} s")
+        let Drain {
+            unpublished,
+            unseen,
+            seconds,
+        } = self.drain;
+        format!(
+            "{unpublished} events unpublished, {unseen} pledges without a payment at the end of the burst; gone after {seconds:.1} s"
+        )
     }
 
     fn memory(&self) -> String {
@@ -149,7 +201,12 @@ impl Report {
 }
 
 fn row(what: &'static str, figure: String, detail: String) -> Row {
-    Row { what, figure, detail, goal: None }
+    Row {
+        what,
+        figure,
+        detail,
+        goal: None,
+    }
 }
 
 fn burst(what: &'static str, burst: &Burst, goal: &'static str, least: f64) -> Row {
@@ -158,7 +215,10 @@ fn burst(what: &'static str, burst: &Burst, goal: &'static str, least: f64) -> R
         ..row(
             what,
             per_second(burst.per_second),
-            format!("p50 {:.1} ms, p99 {:.1} ms, {} errors", burst.p50_ms, burst.p99_ms, burst.errors),
+            format!(
+                "p50 {:.1} ms, p99 {:.1} ms, {} errors",
+                burst.p50_ms, burst.p99_ms, burst.errors
+            ),
         )
     }
 }

@@ -40,8 +40,19 @@ pub fn check() -> Result<()> {
 pub fn drive(root: &Path, script: &str, fleet: &State, settings: &Settings) -> Result<Burst> {
     let printed = run::captured(
         Command::new("wrk")
-            .args(["--threads", "2", "--connections", &settings.connections.to_string()])
-            .args(["--duration", &format!("{}s", settings.seconds), "--timeout", "10s", "--script"])
+            .args([
+                "--threads",
+                "2",
+                "--connections",
+                &settings.connections.to_string(),
+            ])
+            .args([
+                "--duration",
+                &format!("{}s", settings.seconds),
+                "--timeout",
+                "10s",
+                "--script",
+            ])
             .arg(root.join("loadtest/wrk").join(format!("{script}.lua")))
             .arg(&fleet.gateway)
             .env("CAMPAIGN", &fleet.campaign_id),

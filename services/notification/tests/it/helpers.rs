@@ -38,6 +38,12 @@ impl TestApp {
     }
 
     pub async fn with(mailbox: Mailbox, feed: FeedLimits) -> Self {
+        let smtp = mailbox.url();
+        Self::at(mailbox, &smtp, feed).await
+    }
+
+    /// A service that sends its mails to `smtp`.
+    pub async fn at(mailbox: Mailbox, smtp: &str, feed: FeedLimits) -> Self {
         let database = Database::create("notification", &notification::MIGRATOR).await;
         let mut kafka = testkit::kafka();
         kafka.retry_delays = vec![Duration::from_millis(1)];
@@ -45,7 +51,7 @@ impl TestApp {
             .producer()
             .expect("a producer can be made");
         let clock = Clock::fixed(Clock::system().now());
-        let service = replica(&database, &kafka, &clock, &mailbox, feed).await;
+        let service = replica(&database, &kafka, &clock, smtp, feed).await;
         Self {
             service,
             clock,
@@ -120,7 +126,7 @@ impl TestApp {
     pub async fn delivery(&self, gift: &Gift, is: impl Fn(&Value) -> bool) -> Value {
         testkit::eventually("the delivery is as asked", async || {
             let page = self.deliveries("?limit=100").await;
-           
+
             let found = page["data"]
                 .as_array()?
                 .iter()
@@ -135,14 +141,14 @@ pub async fn replica(
     database: &Database,
     kafka: &kafka::Config,
     clock: &Clock,
-    mailbox: &Mailbox,
+    smtp: &str,
     feed: FeedLimits,
 ) -> Running {
     let config = Config {
         db: database.config(),
         kafka: kafka.clone(),
         jwt_public_keys: testkit::public_keys(),
-        smtp_url: mailbox.url().into(),
+        smtp_url: smtp.into(),
         mail_from: "CareForAll <thanks@careforall.example>".to_owned(),
         feed,
         clock: clock.clone(),

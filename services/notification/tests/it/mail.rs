@@ -184,7 +184,7 @@ async fn replicas_share_the_mails_and_send_each_once() {
         &app.database,
         &app.kafka,
         &app.clock,
-        &app.mailbox,
+        &app.mailbox.url(),
         FeedLimits::default(),
     )
     .await;

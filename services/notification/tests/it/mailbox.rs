@@ -8,7 +8,11 @@ use std::{
 use chassis::lifecycle::Lifecycle;
 use mailcrab::MailMessage;
 use serde_json::Value;
-use tokio::{net::TcpStream, sync::broadcast};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
+    net::TcpStream,
+    sync::broadcast,
+};
 use tokio_util::sync::CancellationToken;
 
 /// A mail as its reader sees it.
@@ -52,14 +56,6 @@ impl Mailbox {
     pub async fn up() -> Self {
         let mailbox = Self::down();
         mailbox.start().await;
-        mailbox
-    }
-
-    /// A server that answers every mail with 500.
-    pub async fn refusing() -> Self {
-        let mailbox = Self::down();
-        let (sender, _) = broadcast::channel(1);
-        mailbox.serve(sender).await;
         mailbox
     }
 
@@ -127,5 +123,77 @@ impl From<MailMessage> for Mail {
             text: text(&shown["text"]),
             raw: String::from_utf8(raw).expect("our mails are ASCII on the wire"),
         }
+    }
+}
+
+/// A mail server that answers every recipient with `code`, and repeats the address as many do.
+pub struct Refusing {
+    address: SocketAddr,
+    life: Lifecycle,
+}
+
+#[derive(Clone)]
+struct Recipients(u16);
+
+impl mailin::Handler for Recipients {
+    fn rcpt(&mut self, to: &str) -> mailin::Response {
+        mailin::Response::custom(self.0, format!("5.1.1 <{to}> is not welcome"))
+    }
+}
+
+impl Refusing {
+    pub async fn with(code: u16) -> Self {
+        let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+            .await
+            .expect("a port is free");
+        let address = listener
+            .local_addr()
+            .expect("a bound listener has an address");
+        let life = Lifecycle::new();
+        let (accepting, stopping) = (life.clone(), life.clone());
+        life.track(async move {
+            let accept = async {
+                while let Ok((stream, peer)) = listener.accept().await {
+                    let session =
+                        mailin::SessionBuilder::new("refusing").build(peer.ip(), Recipients(code));
+                    accepting.track(converse(stream, session));
+                }
+            };
+            tokio::select! {
+                () = accept => {}
+                () = stopping.stopping() => {}
+            }
+        });
+        Self { address, life }
+    }
+
+    pub fn url(&self) -> String {
+        format!("smtp://{}", self.address)
+    }
+}
+
+impl Drop for Refusing {
+    fn drop(&mut self) {
+        self.life.stop();
+    }
+}
+
+/// Speaks SMTP until either side hangs up.
+async fn converse(
+    stream: TcpStream,
+    mut session: mailin::Session<Recipients>,
+) -> std::io::Result<()> {
+    let mut stream = BufReader::new(stream);
+    let mut answer = session.greeting();
+    loop {
+        if answer.action != mailin::Action::NoReply {
+            stream.write_all(&answer.buffer()?).await?;
+        }
+        let mut line = Vec::new();
+        if answer.action == mailin::Action::Close || stream.read_until(b'\n', &mut line).await? == 0
+        {
+            return Ok(());
+        }
+        answer = session.process(&line);
     }
 }

@@ -3,7 +3,7 @@ use notification::FeedLimits;
 
 use crate::{
     helpers::{TestApp, usd},
-    mailbox::Mailbox,
+    mailbox::{Mailbox, Refusing},
 };
 
 #[tokio::test]
@@ -29,18 +29,39 @@ async fn a_mail_outlives_a_mail_server_that_is_down() {
 
 #[tokio::test]
 async fn a_refusal_for_good_is_kept_visible_and_not_repeated() {
-    let app = TestApp::with(Mailbox::refusing().await, FeedLimits::default()).await;
+    let server = Refusing::with(550).await;
+    let app = TestApp::at(Mailbox::down(), &server.url(), FeedLimits::default()).await;
     let gift = app.gift(usd(2500)).await;
     let failed = app
         .delivery(&gift, |found| found["status"] == "FAILED")
         .await;
+    assert_eq!(failed["attempts"], 1);
     assert_eq!(
-        (failed["attempts"].as_i64(), failed["last_result"].as_str()),
-        (Some(1), Some("smtp 500"))
+        failed["last_result"], "smtp 550",
+        "the server's words hold the address"
     );
     assert!(failed["next_attempt_at"].is_null() && failed["sent_at"].is_null());
     let page = app.deliveries("?status=FAILED").await;
     assert_eq!(page["data"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_refusal_for_now_or_of_ourselves_is_tried_again() {
+    for code in [451, 530] {
+        let server = Refusing::with(code).await;
+        let app = TestApp::at(Mailbox::down(), &server.url(), FeedLimits::default()).await;
+        let gift = app.gift(usd(2500)).await;
+        let said = format!("smtp {code}");
+        app.delivery(&gift, |found| {
+            found["status"] == "QUEUED" && found["last_result"] == said
+        })
+        .await;
+        app.clock.advance(Duration::seconds(1));
+        app.delivery(&gift, |found| {
+            found["attempts"] == 2 && found["last_result"] == said
+        })
+        .await;
+    }
 }
 
 #[tokio::test]
@@ -99,10 +120,12 @@ async fn a_contact_that_could_write_headers_reaches_no_mail() {
             .execute(&pool)
             .await
             .unwrap();
-        sqlx::query("update deliveries set status = 'QUEUED', sent_at = null, next_attempt_at = created_at")
-            .execute(&pool)
-            .await
-            .unwrap();
+        sqlx::query(
+            "update deliveries set status = 'QUEUED', sent_at = null, next_attempt_at = created_at",
+        )
+        .execute(&pool)
+        .await
+        .unwrap();
         let failed = app
             .delivery(&gift, |found| found["status"] == "FAILED")
             .await;

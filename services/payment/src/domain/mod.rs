@@ -4,6 +4,6 @@ mod notice;
 mod payment;
 mod ruling;
 
-pub use notice::{About, Decline, Malformed, News, Notice, What};
+pub use notice::{About, Decline, Malformed, News, Notice, What, is_reference};
 pub use payment::{Change, Frozen, Origin, Outcome, PROVIDER, Payment, Told, Transition};
 pub use ruling::{Ruling, Verdict, rule};

@@ -185,9 +185,17 @@ fn is_name(text: &str) -> bool {
     (1..=255).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
+/// Letters, digits and underscores: what the provider's ids are made of, and safe in a path.
+pub fn is_reference(id: &str) -> bool {
+    (1..=255).contains(&id.len())
+        && id
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
 fn about(kind: &str, object: Option<&RawValue>) -> About {
     let intent = object.and_then(|raw| serde_json::from_str::<Intent>(raw.get()).ok());
-    let Some(intent) = intent.filter(|intent| is_name(&intent.id)) else {
+    let Some(intent) = intent.filter(|intent| is_reference(&intent.id)) else {
         return About::Unreadable("its object is not a payment intent");
     };
     if !STATUSES.contains(&intent.status.as_str()) {

@@ -6,7 +6,6 @@ mod checkout;
 mod court;
 mod create;
 mod disorder;
-mod errors;
 mod meeting;
 mod notice;
 mod outage;

@@ -14,12 +14,17 @@ fn intent(status: &str) -> Value {
 }
 
 fn with(mut object: Value, told: &Value) -> Value {
-    object.as_object_mut().unwrap().extend(told.as_object().unwrap().clone());
+    object
+        .as_object_mut()
+        .unwrap()
+        .extend(told.as_object().unwrap().clone());
     object
 }
 
 fn read(event: &Value) -> About {
-    Notice::read(event.to_string().as_bytes(), false).unwrap().about
+    Notice::read(event.to_string().as_bytes(), false)
+        .unwrap()
+        .about
 }
 
 fn what(kind: &str, object: &Value) -> What {
@@ -32,21 +37,46 @@ fn what(kind: &str, object: &Value) -> What {
 #[test]
 fn each_type_that_moves_a_payment_is_understood() {
     let captured = with(intent("succeeded"), &json!({"amount_received": 2000}));
-    assert_eq!(what("payment_intent.succeeded", &captured), What::Captured { taken: 2000 });
-    let held = with(intent("requires_capture"), &json!({"amount_capturable": 2500}));
-    assert_eq!(what("payment_intent.amount_capturable_updated", &held), What::Authorized { held: 2500 });
+    assert_eq!(
+        what("payment_intent.succeeded", &captured),
+        What::Captured { taken: 2000 }
+    );
+    let held = with(
+        intent("requires_capture"),
+        &json!({"amount_capturable": 2500}),
+    );
+    assert_eq!(
+        what("payment_intent.amount_capturable_updated", &held),
+        What::Authorized { held: 2500 }
+    );
     let error = json!({"code": "card_declined", "decline_code": "lost_card", "message": "a\u{0}b"});
-    let declined = with(intent("requires_payment_method"), &json!({"last_payment_error": error}));
+    let declined = with(
+        intent("requires_payment_method"),
+        &json!({"last_payment_error": error}),
+    );
     let decline = Decline {
         code: "card_declined".to_owned(),
         decline_code: Some("lost_card".to_owned()),
         message: Some("ab".to_owned()),
     };
-    assert_eq!(what("payment_intent.payment_failed", &declined), What::Declined(decline));
-    let cancelled = with(intent("canceled"), &json!({"cancellation_reason": "abandoned"}));
+    assert_eq!(
+        what("payment_intent.payment_failed", &declined),
+        What::Declined(decline)
+    );
+    let cancelled = with(
+        intent("canceled"),
+        &json!({"cancellation_reason": "abandoned"}),
+    );
     let reason = Some("abandoned".to_owned());
-    assert_eq!(what("payment_intent.canceled", &cancelled), What::Cancelled(reason));
-    for kind in ["payment_intent.created", "payment_intent.processing", "payment_intent.requires_action"] {
+    assert_eq!(
+        what("payment_intent.canceled", &cancelled),
+        What::Cancelled(reason)
+    );
+    for kind in [
+        "payment_intent.created",
+        "payment_intent.processing",
+        "payment_intent.requires_action",
+    ] {
         assert_eq!(what(kind, &intent("processing")), What::Noted, "{kind}");
     }
 }
@@ -64,7 +94,10 @@ fn an_intent_is_known_by_its_id_and_by_our_payment() {
         what: What::Noted,
     };
     assert_eq!(*news, expected);
-    let foreign = with(intent("processing"), &json!({"metadata": {"payment_id": "not one of ours"}}));
+    let foreign = with(
+        intent("processing"),
+        &json!({"metadata": {"payment_id": "not one of ours"}}),
+    );
     let About::Intent(news) = read(&event("payment_intent.created", &foreign)) else {
         panic!("an intent")
     };
@@ -100,20 +133,27 @@ fn what_is_not_understood_is_set_apart() {
         event("payment_intent.canceled", &intent("succeeded")),
         event(kind, &with(intent("succeeded"), &json!({"amount": 25.5}))),
         event(kind, &with(intent("succeeded"), &json!({"amount": "2500"}))),
-        event(kind, &with(intent("succeeded"), &json!({"id": "pi_1/../charges"}))).clone(),
+        event(
+            kind,
+            &with(intent("succeeded"), &json!({"id": "pi_1/../charges"})),
+        ),
         event(kind, &with(intent("succeeded"), &json!({"id": "a b"}))),
     ];
     for event in table {
-        let about = read(&event);
-        let understood = matches!(&about, About::Intent(news) if news.intent != "pi_1/../charges");
-        assert!(!understood, "{event} is {about:?}");
+        assert!(matches!(read(&event), About::Unreadable(_)), "{event}");
     }
 }
 
 #[test]
 fn fields_of_tomorrow_are_no_obstacle() {
-    let newer = with(intent("succeeded"), &json!({"amount_received": 2500, "hooks": {"deep": [1]}}));
-    let event = with(event("payment_intent.succeeded", &newer), &json!({"context": "x", "api_version": "2999-01-01"}));
+    let newer = with(
+        intent("succeeded"),
+        &json!({"amount_received": 2500, "hooks": {"deep": [1]}}),
+    );
+    let event = with(
+        event("payment_intent.succeeded", &newer),
+        &json!({"context": "x", "api_version": "2999-01-01"}),
+    );
     assert!(matches!(read(&event), About::Intent(_)));
 }
 
@@ -133,6 +173,10 @@ fn what_has_no_id_or_type_is_no_event() {
         json!({"id": "evt_1", "type": ""}).to_string(),
     ];
     for body in table {
-        assert_eq!(Notice::read(body.as_bytes(), false), Err(Malformed), "{body}");
+        assert_eq!(
+            Notice::read(body.as_bytes(), false),
+            Err(Malformed),
+            "{body}"
+        );
     }
 }

@@ -65,14 +65,25 @@ fn a_capture_before_its_authorisation_implies_it() {
     let ruling = rule(&mut payment, &told, now());
     assert_eq!(ruling.verdict, Verdict::Implied);
     let change = ruling.change.unwrap();
-    let steps: Vec<_> = change.transitions.iter().map(|step| (step.from, step.to, step.implied)).collect();
+    let steps: Vec<_> = change
+        .transitions
+        .iter()
+        .map(|step| (step.from, step.to, step.implied))
+        .collect();
     let expected = [
         (State::Pending, State::Authorized, true),
         (State::Authorized, State::Captured, false),
     ];
     assert_eq!(steps, expected);
     assert_eq!(change.event.kind, PaymentKind::Captured);
-    assert_eq!((change.event.version, change.event.authorized, change.event.captured), (2, 2500, 2500));
+    assert_eq!(
+        (
+            change.event.version,
+            change.event.authorized,
+            change.event.captured
+        ),
+        (2, 2500, 2500)
+    );
     assert_eq!(hear(&mut payment, HELD), Verdict::Stale);
     assert_eq!(hear(&mut payment, TAKEN), Verdict::Duplicate);
     assert_eq!(payment.version, 2);
@@ -82,11 +93,17 @@ fn a_capture_before_its_authorisation_implies_it() {
 fn the_ladder_is_climbed_step_by_step_where_each_is_told() {
     let mut payment = payment();
     assert_eq!(hear(&mut payment, HELD), Verdict::Applied);
-    assert_eq!((payment.state, payment.authorized, payment.captured), (State::Authorized, 2500, 0));
+    assert_eq!(
+        (payment.state, payment.authorized, payment.captured),
+        (State::Authorized, 2500, 0)
+    );
     assert_eq!(hear(&mut payment, HELD), Verdict::Duplicate);
     let partial = What::Captured { taken: 1000 };
     assert_eq!(hear(&mut payment, partial), Verdict::Applied);
-    assert_eq!((payment.state, payment.authorized, payment.captured), (State::Captured, 2500, 1000));
+    assert_eq!(
+        (payment.state, payment.authorized, payment.captured),
+        (State::Captured, 2500, 1000)
+    );
 }
 
 #[test]
@@ -95,7 +112,10 @@ fn a_decline_is_logged_and_ends_nothing() {
     let told = news(&payment, decline());
     let change = rule(&mut payment, &told, now()).change.unwrap();
     assert_eq!(change.event.kind, PaymentKind::AttemptFailed);
-    assert_eq!((change.event.state, change.event.version), (State::Pending, 2));
+    assert_eq!(
+        (change.event.state, change.event.version),
+        (State::Pending, 2)
+    );
     assert!(change.transitions.is_empty() && change.decline.is_some());
     assert_eq!(payment.failure.as_ref().unwrap().code, "card_declined");
     assert_eq!(hear(&mut payment, TAKEN), Verdict::Implied);
@@ -106,10 +126,16 @@ fn a_decline_is_logged_and_ends_nothing() {
 #[test]
 fn amounts_are_not_taken_from_a_message_alone() {
     let table: [(&str, fn(&mut News)); 7] = [
-        ("more than asked", |news| news.what = What::Captured { taken: 2501 }),
+        ("more than asked", |news| {
+            news.what = What::Captured { taken: 2501 }
+        }),
         ("nothing", |news| news.what = What::Captured { taken: 0 }),
-        ("less than nothing", |news| news.what = What::Captured { taken: -1 }),
-        ("more held than asked", |news| news.what = What::Authorized { held: 2501 }),
+        ("less than nothing", |news| {
+            news.what = What::Captured { taken: -1 }
+        }),
+        ("more held than asked", |news| {
+            news.what = What::Authorized { held: 2501 }
+        }),
         ("another amount", |news| news.amount = 2600),
         ("another currency", |news| news.currency = "eur".to_owned()),
         ("no currency", |news| news.currency = String::new()),
@@ -119,7 +145,11 @@ fn amounts_are_not_taken_from_a_message_alone() {
         let before = payment.clone();
         let mut told = news(&payment, TAKEN);
         change(&mut told);
-        assert_eq!(rule(&mut payment, &told, now()).verdict, Verdict::Quarantined, "{name}");
+        assert_eq!(
+            rule(&mut payment, &told, now()).verdict,
+            Verdict::Quarantined,
+            "{name}"
+        );
         assert_eq!(payment, before, "{name}");
     }
 }
@@ -132,11 +162,17 @@ fn only_the_intent_that_we_asked_for_is_ours() {
     assert_eq!(rule(&mut payment, &other, now()).verdict, Verdict::Conflict);
     let mut misnamed = news(&payment, TAKEN);
     misnamed.payment_id = Some(PaymentId::of(PledgeId::new(), 1));
-    assert_eq!(rule(&mut payment, &misnamed, now()).verdict, Verdict::Conflict);
+    assert_eq!(
+        rule(&mut payment, &misnamed, now()).verdict,
+        Verdict::Conflict
+    );
     payment.provider_ref = None;
     payment.outcome = Outcome::None;
     let unasked = news(&payment, TAKEN);
-    assert_eq!(rule(&mut payment, &unasked, now()).verdict, Verdict::Conflict);
+    assert_eq!(
+        rule(&mut payment, &unasked, now()).verdict,
+        Verdict::Conflict
+    );
     assert_eq!(payment.state, State::Pending);
 }
 
@@ -158,7 +194,11 @@ fn a_webhook_heals_the_record_of_an_intent_that_we_did_not_live_to_write() {
 #[test]
 fn an_end_is_named_by_who_asked_for_it() {
     let table = [
-        (State::Pending, Some("requested_by_customer"), State::Cancelled),
+        (
+            State::Pending,
+            Some("requested_by_customer"),
+            State::Cancelled,
+        ),
         (State::Pending, Some("duplicate"), State::Cancelled),
         (State::Pending, Some("abandoned"), State::Expired),
         (State::Pending, Some("fraudulent"), State::Failed),
@@ -166,7 +206,11 @@ fn an_end_is_named_by_who_asked_for_it() {
         (State::Pending, Some("reason_of_tomorrow"), State::Cancelled),
         (State::Authorized, None, State::Expired),
         (State::Authorized, Some("automatic"), State::Expired),
-        (State::Authorized, Some("requested_by_customer"), State::Cancelled),
+        (
+            State::Authorized,
+            Some("requested_by_customer"),
+            State::Cancelled,
+        ),
     ];
     for (from, reason, to) in table {
         let mut payment = payment();
@@ -174,8 +218,16 @@ fn an_end_is_named_by_who_asked_for_it() {
             assert_eq!(hear(&mut payment, HELD), Verdict::Applied);
         }
         let cancelled = What::Cancelled(reason.map(str::to_owned));
-        assert_eq!(hear(&mut payment, cancelled), Verdict::Applied, "{from} {reason:?}");
-        assert_eq!((payment.state, payment.authorized), (to, 0), "{from} {reason:?}");
+        assert_eq!(
+            hear(&mut payment, cancelled),
+            Verdict::Applied,
+            "{from} {reason:?}"
+        );
+        assert_eq!(
+            (payment.state, payment.authorized),
+            (to, 0),
+            "{from} {reason:?}"
+        );
     }
 }
 

@@ -29,7 +29,15 @@ fn changed_or_cut_bytes_do_not_open() {
     for at in 0..sealed.len() {
         let mut changed = sealed.clone();
         changed[at] ^= 1;
-        assert_eq!(sealer().open(b"evt_1", &changed), Err(Unopened), "byte {at}");
-        assert_eq!(sealer().open(b"evt_1", &sealed[..at]), Err(Unopened), "cut at {at}");
+        assert_eq!(
+            sealer().open(b"evt_1", &changed),
+            Err(Unopened),
+            "byte {at}"
+        );
+        assert_eq!(
+            sealer().open(b"evt_1", &sealed[..at]),
+            Err(Unopened),
+            "cut at {at}"
+        );
     }
 }

@@ -3,7 +3,7 @@
 use payment::signature::{BadSignature, verify};
 use secrecy::SecretString;
 
-use crate::world::{sign, sign_with, WEBHOOK_SECRET};
+use crate::world::{WEBHOOK_SECRET, sign, sign_with};
 
 const NOW: i64 = 1_700_000_000;
 const BODY: &str = r#"{"id":"evt_1","type":"payment_intent.succeeded"}"#;
@@ -42,13 +42,26 @@ fn at_most_five_signatures_are_tried() {
     let (time, v1) = good.split_once(',').unwrap();
     let noise = |count: usize| format!(",v1={}", "00".repeat(32)).repeat(count);
     assert_eq!(check(&format!("{time}{},{v1}", noise(4)), BODY), Ok(()));
-    assert_eq!(check(&format!("{time}{},{v1}", noise(5)), BODY), Err(BadSignature::Forged));
+    assert_eq!(
+        check(&format!("{time}{},{v1}", noise(5)), BODY),
+        Err(BadSignature::Forged)
+    );
 }
 
 #[test]
 fn the_time_may_be_five_minutes_off_on_both_sides() {
-    for (off, verified) in [(-300, true), (300, true), (-301, false), (301, false), (i64::MIN / 2, false)] {
-        let expected = if verified { Ok(()) } else { Err(BadSignature::Untimely) };
+    for (off, verified) in [
+        (-300, true),
+        (300, true),
+        (-301, false),
+        (301, false),
+        (i64::MIN / 2, false),
+    ] {
+        let expected = if verified {
+            Ok(())
+        } else {
+            Err(BadSignature::Untimely)
+        };
         assert_eq!(check(&sign(BODY, NOW + off), BODY), expected, "{off} s");
     }
 }
@@ -70,7 +83,11 @@ fn what_has_not_the_form_is_malformed() {
         "t=1700000000,v0=00".to_owned(),
     ];
     for header in table {
-        assert_eq!(check(&header, BODY), Err(BadSignature::Malformed), "{header:?}");
+        assert_eq!(
+            check(&header, BODY),
+            Err(BadSignature::Malformed),
+            "{header:?}"
+        );
     }
 }
 

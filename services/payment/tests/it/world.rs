@@ -213,7 +213,10 @@ impl World {
     }
 
     pub async fn state(&self, gift: &Gift) -> String {
-        self.payment(gift).await["state"].as_str().unwrap().to_owned()
+        self.payment(gift).await["state"]
+            .as_str()
+            .unwrap()
+            .to_owned()
     }
 
     /// Delivers an event as the provider would, signed now.
@@ -224,7 +227,11 @@ impl World {
     }
 
     pub async fn deliver_signed(&self, body: String, signature: Option<&str>) -> Response {
-        let request = self.service.client.post(self.service.at(WEBHOOK)).body(body);
+        let request = self
+            .service
+            .client
+            .post(self.service.at(WEBHOOK))
+            .body(body);
         let request = request.header("content-type", "application/json; charset=utf-8");
         let request = match signature {
             Some(signature) => request.header("stripe-signature", signature),
@@ -273,7 +280,10 @@ impl World {
 
     /// Waits until the payment stands in this state.
     pub async fn until(&self, gift: &Gift, state: &str) {
-        eventually(state, async || (self.state(gift).await == state).then_some(())).await;
+        eventually(state, async || {
+            (self.state(gift).await == state).then_some(())
+        })
+        .await;
     }
 }
 
@@ -352,13 +362,19 @@ impl Gift {
     }
 
     pub fn authorized(&self, intent: &str) -> Value {
-        let told = json!({"status": "requires_capture", "amount_capturable": self.ticket.amount.minor});
+        let told =
+            json!({"status": "requires_capture", "amount_capturable": self.ticket.amount.minor});
         self.news("payment_intent.amount_capturable_updated", intent, &told)
     }
 
     pub fn declined(&self, intent: &str) -> Value {
-        let error = json!({"code": "card_declined", "decline_code": "insufficient_funds", "message": "no"});
-        self.news("payment_intent.payment_failed", intent, &json!({"last_payment_error": error}))
+        let error =
+            json!({"code": "card_declined", "decline_code": "insufficient_funds", "message": "no"});
+        self.news(
+            "payment_intent.payment_failed",
+            intent,
+            &json!({"last_payment_error": error}),
+        )
     }
 }
 
@@ -420,27 +436,46 @@ impl Simulator {
     /// Confirms an intent as the provider's browser library does.
     pub async fn confirm(&self, open: &Open, method: &str) -> Response {
         let path = format!("{}/v1/payment_intents/{}/confirm", self.url, open.intent);
-        let form = [("client_secret", open.client_secret.as_str()), ("payment_method", method)];
+        let form = [
+            ("client_secret", open.client_secret.as_str()),
+            ("payment_method", method),
+        ];
         self.client.post(path).form(&form).send().await.unwrap()
     }
 
     /// Takes the money that is held.
     pub async fn capture(&self, open: &Open) {
         let path = format!("{}/v1/payment_intents/{}/capture", self.url, open.intent);
-        let reply = self.client.post(path).bearer_auth(SECRET_KEY).send().await.unwrap();
+        let reply = self
+            .client
+            .post(path)
+            .bearer_auth(SECRET_KEY)
+            .send()
+            .await
+            .unwrap();
         assert_eq!(reply.status(), StatusCode::OK);
     }
 
     pub async fn ledger(&self) -> Value {
         let path = format!("{}/_sim/ledger", self.url);
-        self.client.get(path).send().await.unwrap().json().await.unwrap()
+        self.client
+            .get(path)
+            .send()
+            .await
+            .unwrap()
+            .json()
+            .await
+            .unwrap()
     }
 
     /// How many intents were ever opened.
     pub async fn intents(&self) -> usize {
         let ledger = self.ledger().await;
         let entries = ledger["entries"].as_array().unwrap();
-        entries.iter().filter(|entry| entry["kind"] == "intent.created").count()
+        entries
+            .iter()
+            .filter(|entry| entry["kind"] == "intent.created")
+            .count()
     }
 
     /// How many charges took or hold money.
@@ -451,22 +486,51 @@ impl Simulator {
     /// The id of an intent's event of this type.
     pub async fn event(&self, intent: &str, kind: &str) -> String {
         let path = format!("{}/_sim/events?payment_intent={intent}", self.url);
-        let listed: Value = self.client.get(path).send().await.unwrap().json().await.unwrap();
+        let listed: Value = self
+            .client
+            .get(path)
+            .send()
+            .await
+            .unwrap()
+            .json()
+            .await
+            .unwrap();
         let events = listed["data"].as_array().unwrap();
         let found = events.iter().find(|event| event["type"] == kind);
-        found.unwrap_or_else(|| panic!("no {kind} in {listed}"))["id"].as_str().unwrap().to_owned()
+        found.unwrap_or_else(|| panic!("no {kind} in {listed}"))["id"]
+            .as_str()
+            .unwrap()
+            .to_owned()
     }
 
     /// Delivers an event once, now, and gives the status of the reply.
     pub async fn resend(&self, event: &str) -> u64 {
         let path = format!("{}/_sim/events/{event}/resend", self.url);
-        let sent: Value = self.client.post(path).send().await.unwrap().json().await.unwrap();
-        sent["status"].as_u64().unwrap_or_else(|| panic!("not delivered: {sent}"))
+        let sent: Value = self
+            .client
+            .post(path)
+            .send()
+            .await
+            .unwrap()
+            .json()
+            .await
+            .unwrap();
+        sent["status"]
+            .as_u64()
+            .unwrap_or_else(|| panic!("not delivered: {sent}"))
     }
 
     pub async fn pause_webhooks(&self) {
         let path = format!("{}/_sim/webhooks/pause", self.url);
-        assert!(self.client.post(path).send().await.unwrap().status().is_success());
+        assert!(
+            self.client
+                .post(path)
+                .send()
+                .await
+                .unwrap()
+                .status()
+                .is_success()
+        );
     }
 }
 

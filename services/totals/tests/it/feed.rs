@@ -16,8 +16,11 @@ use testkit::eventually;
 use crate::helpers::{Gift, Service, campaign};
 
 /// What was announced, and when it was enqueued.
+type Announcement = (DateTime<Utc>, TotalsUpdated);
+
+/// Every announcement so far.
 #[derive(Clone, Default)]
-struct Announced(Arc<Mutex<Vec<(DateTime<Utc>, TotalsUpdated)>>>);
+struct Announced(Arc<Mutex<Vec<Announcement>>>);
 
 impl Handler for Announced {
     async fn handle(&self, batch: &[Message]) -> Result<(), Fault> {
@@ -45,7 +48,7 @@ impl Announced {
         announced
     }
 
-    fn of(&self, campaign: CampaignId) -> Vec<(DateTime<Utc>, TotalsUpdated)> {
+    fn of(&self, campaign: CampaignId) -> Vec<Announcement> {
         self.0
             .lock()
             .unwrap()

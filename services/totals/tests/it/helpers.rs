@@ -76,6 +76,18 @@ impl Service {
         }
     }
 
+    /// Publishes bytes that need not be an event.
+    pub async fn publish_raw(&self, topic: &str, payload: &[u8]) {
+        let record = Record {
+            topic: topic.into(),
+            key: "key".into(),
+            payload: payload.to_vec(),
+            headers: Vec::new(),
+        };
+        let sent = self.broker.producer().unwrap().send_all(vec![record]).await;
+        assert!(sent.iter().all(Result::is_ok));
+    }
+
     pub async fn get(&self, path: &str) -> reqwest::Response {
         self.running
             .client

@@ -1,0 +1,75 @@
+//! The migrated schema and the description of the routes.
+
+use std::path::Path;
+
+use payment::MIGRATOR;
+use testkit::Database;
+
+use crate::world::World;
+
+#[tokio::test]
+async fn every_statement_prepares() {
+    let database = Database::create("payment", &MIGRATOR).await;
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let prepared = testkit::sql::prepare_all(&source, &database).await;
+    assert!(prepared >= 14, "only {prepared} statements were found");
+}
+
+#[tokio::test]
+async fn history_is_added_to_and_never_rewritten() {
+    let world = World::start().await;
+    let gift = world.gift();
+    let intent = world.open(&gift).await.intent;
+    world.deliver(&gift.declined(&intent)).await;
+    world.deliver(&gift.captured(&intent)).await;
+    for statement in [
+        "update webhook_events set verdict = 'IGNORED'",
+        "delete from webhook_events",
+        "delete from payment_transitions",
+        "update payment_transitions set implied = false",
+        "truncate payment_attempts",
+    ] {
+        let refused = sqlx::query(statement)
+            .execute(&world.pool)
+            .await
+            .unwrap_err();
+        assert!(
+            refused.to_string().contains("append-only"),
+            "{statement}: {refused}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_pledge_has_at_most_one_live_payment() {
+    let world = World::start().await;
+    let gift = world.gift();
+    world.open(&gift).await;
+    let second = sqlx::query(
+        "insert into payments (payment_id, pledge_id, campaign_id, donor_ref, contact_id, attempt, state, amount_minor,
+                               currency, capture, psp_key, psp_request, expires_at, version, announced, created_at, updated_at)
+         select gen_random_uuid(), pledge_id, campaign_id, donor_ref, contact_id, 2, 'PENDING', amount_minor,
+                currency, capture, 'pay:2', psp_request, expires_at, 1, false, created_at, updated_at
+         from payments",
+    )
+    .execute(&world.pool)
+    .await
+    .unwrap_err();
+    assert_eq!(
+        chassis::db::violated(&second),
+        Some("payments_one_live_per_pledge")
+    );
+}
+
+#[test]
+fn every_route_is_described() {
+    let described = payment::openapi();
+    let paths: Vec<_> = described.paths.paths.keys().map(String::as_str).collect();
+    let expected = [
+        "/api/payments",
+        "/api/payments/{id}",
+        "/api/payments/{id}/checkout",
+        "/api/webhooks/psp/stripe",
+    ];
+    assert_eq!(paths, expected);
+}

@@ -1,0 +1,153 @@
+//! `cfa.payment.events.v1`: every change is told, once per version, in the pledge's trace.
+
+use std::sync::{Arc, Mutex};
+
+use chassis::kafka::{Fault, Handler, Kafka, Message, Record};
+use common::{
+    events::{Event, PaymentEvent, PaymentKind, topics},
+    payment::State,
+};
+use testkit::eventually;
+use uuid::Uuid;
+
+use crate::world::{Gift, World};
+
+/// Keeps what it hears: message and snapshot.
+#[derive(Clone, Default)]
+struct Ear(Arc<Mutex<Vec<(Message, PaymentEvent)>>>);
+
+impl Handler for Ear {
+    async fn handle(&self, batch: &[Message]) -> Result<(), Fault> {
+        for message in batch {
+            let event = message.json()?;
+            self.0.lock().unwrap().push((message.clone(), event));
+        }
+        Ok(())
+    }
+}
+
+impl Ear {
+    fn on(world: &World) -> Self {
+        let ear = Self::default();
+        Kafka::new(&world.kafka).consume(
+            "ear",
+            &[topics::PAYMENT.into()],
+            ear.clone(),
+            &world.life,
+        );
+        ear
+    }
+
+    /// What was told of a gift, once there are so many.
+    async fn told(&self, gift: &Gift, count: usize) -> Vec<(Message, PaymentEvent)> {
+        eventually("everything is told", async || {
+            let heard = self.0.lock().unwrap();
+            let own: Vec<_> = heard
+                .iter()
+                .filter(|(_, event)| event.payment_id == gift.payment_id)
+                .cloned()
+                .collect();
+            (own.len() >= count).then_some(own)
+        })
+        .await
+    }
+}
+
+#[tokio::test]
+async fn every_change_is_told_as_a_snapshot_whose_version_grows_by_one() {
+    let world = World::start().await;
+    let ear = Ear::on(&world);
+    let gift = world.gift();
+    let intent = world.open(&gift).await.intent;
+    for event in [
+        gift.declined(&intent),
+        gift.authorized(&intent),
+        gift.captured(&intent),
+        gift.captured(&intent),
+    ] {
+        world.deliver(&event).await;
+    }
+    let told = ear.told(&gift, 4).await;
+    let kinds: Vec<_> = told.iter().map(|(_, event)| event.kind).collect();
+    let expected = [
+        PaymentKind::Created,
+        PaymentKind::AttemptFailed,
+        PaymentKind::Authorized,
+        PaymentKind::Captured,
+    ];
+    assert_eq!(kinds, expected);
+    for (n, (message, event)) in told.iter().enumerate() {
+        assert_eq!(event.version, i64::try_from(n).unwrap() + 1);
+        assert_eq!(message.key, gift.ticket.pledge_id.to_string());
+        assert_eq!(message.header("ce_type"), Some(event.kind()));
+        assert_eq!(event.donor_ref, gift.ticket.donor_ref);
+        assert_eq!(event.contact_id, gift.ticket.contact_id);
+    }
+    let (_, last) = told.last().unwrap();
+    assert_eq!(
+        (last.state, last.previous),
+        (State::Captured, Some(State::Authorized))
+    );
+    assert_eq!(
+        (last.authorized, last.captured, last.refunded),
+        (2500, 2500, 0)
+    );
+    assert_eq!(last.provider_ref.as_deref(), Some(intent.as_str()));
+    assert_eq!(told[1].1.failure.as_ref().unwrap().code, "card_declined");
+}
+
+#[tokio::test]
+async fn implied_steps_are_named() {
+    let world = World::start().await;
+    let ear = Ear::on(&world);
+    let gift = world.gift();
+    let intent = world.open(&gift).await.intent;
+    world.deliver(&gift.captured(&intent)).await;
+    let told = ear.told(&gift, 2).await;
+    assert_eq!(told[1].1.implied, [State::Authorized]);
+    assert_eq!(
+        (told[1].1.previous, told[1].1.version),
+        (Some(State::Pending), 2)
+    );
+}
+
+#[tokio::test]
+async fn the_pledges_trace_goes_on_even_when_the_ticket_was_faster() {
+    let world = World::start().await;
+    let ear = Ear::on(&world);
+    let gift = world.gift();
+    let intent = world.open(&gift).await.intent;
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let event = gift.event(world.clock.now());
+    let record = Record {
+        topic: topics::PLEDGE.name.to_owned(),
+        key: event.key(),
+        payload: serde_json::to_vec(&event).unwrap(),
+        headers: vec![
+            ("ce_id".to_owned(), Uuid::now_v7().to_string()),
+            (
+                "traceparent".to_owned(),
+                format!("00-{trace}-00f067aa0ba902b7-01"),
+            ),
+        ],
+    };
+    let producer = Kafka::new(&world.kafka).producer().unwrap();
+    producer
+        .send_all(vec![record])
+        .await
+        .pop()
+        .unwrap()
+        .unwrap();
+    eventually("the event has come", async || {
+        let traceparent: Option<String> = sqlx::query_scalar("select traceparent from payments")
+            .fetch_one(&world.pool)
+            .await
+            .unwrap();
+        traceparent.filter(|traceparent| traceparent.contains(trace))
+    })
+    .await;
+    world.deliver(&gift.captured(&intent)).await;
+    let told = ear.told(&gift, 2).await;
+    let traceparent = told[1].0.header("traceparent").unwrap();
+    assert!(traceparent.contains(trace), "{traceparent}");
+}
