@@ -11,7 +11,7 @@ import { check, fail, sleep } from 'k6';
 import { Counter, Gauge } from 'k6/metrics';
 
 import { buckets, quantile } from './lib/histogram.js';
-import { platform } from './lib/platform.js';
+import { ensureKnown, platform } from './lib/platform.js';
 import { summary } from './lib/summary.js';
 
 const rate = Number(__ENV.RATE || 1000);
@@ -148,6 +148,7 @@ function deliveries() {
 }
 
 export function setup() {
+  ensureKnown();
   return { raised: raised(), charged: charged(), deliveries: deliveries() };
 }
 

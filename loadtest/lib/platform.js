@@ -10,16 +10,17 @@ function running() {
 
 const fleet = __ENV.GATEWAY ? {} : running();
 
-function from(name, written) {
-  const value = __ENV[name] || written;
-  if (!value) {
-    throw new Error(`${name} is not set, and no .run/fleet.json says it: start a fleet with \`cargo xtask up\``);
-  }
-  return value;
-}
-
 export const platform = {
-  gateway: from('GATEWAY', fleet.gateway),
-  psp: from('PSP', fleet.psp),
-  campaign: from('CAMPAIGN', fleet.campaign_id),
+  gateway: __ENV.GATEWAY || fleet.gateway,
+  psp: __ENV.PSP || fleet.psp,
+  campaign: __ENV.CAMPAIGN || fleet.campaign_id,
 };
+
+// Asked once a run begins, and not when the script is only inspected.
+export function ensureKnown() {
+  for (const [name, value] of Object.entries(platform)) {
+    if (!value) {
+      throw new Error(`${name.toUpperCase()} is not set and no .run/fleet.json says it: run \`cargo xtask up --release\` first`);
+    }
+  }
+}

@@ -3,14 +3,21 @@
 use anyhow::Context;
 use common::events::Role;
 
-use crate::{App, config::FirstAdmin, db::accounts, domain::Name, registration};
+use crate::{
+    config::FirstAdmin, db::accounts, domain::Name, error::Error, password::Hasher,
+    registration::Registrar,
+};
 
 /// Opens the admin's account where the address has none. Several replicas may do so at once: one of them succeeds.
 ///
 /// An account that exists is left as it is: configuration must not overwrite a password that its holder has
 /// changed, nor promote somebody who registered the address first.
-pub async fn ensure(app: &App, admin: FirstAdmin) -> anyhow::Result<()> {
-    match accounts::role_of(app.db.pool(), admin.email.key())
+pub async fn ensure(
+    registrar: &Registrar,
+    hasher: &Hasher,
+    admin: FirstAdmin,
+) -> anyhow::Result<()> {
+    match accounts::role_of(registrar.db.pool(), admin.email.key())
         .await?
         .as_deref()
     {
@@ -24,12 +31,10 @@ pub async fn ensure(app: &App, admin: FirstAdmin) -> anyhow::Result<()> {
         None => {}
     }
     let name = Name::parse("Admin").map_err(anyhow::Error::msg)?;
-    let opened = async {
-        let hash = app.hasher.hash(admin.password).await?;
-        registration::open(app, &admin.email, &name, &hash, Role::Admin).await
-    };
-    opened
-        .await
-        .context("cannot open the first admin's account")?;
+    let hash = hasher.hash(admin.password).await.map_err(Error::from)?;
+    let opened = registrar
+        .open(&admin.email, &name, &hash, Role::Admin)
+        .await;
+    opened.context("cannot open the first admin's account")?;
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::thread::available_parallelism;
 use chassis::{clock::Clock, db, env::Env, kafka};
 use secrecy::SecretString;
 
-use crate::{Email, Password};
+use crate::domain::{Email, Password};
 
 /// Everything that [`run`](crate::run) needs.
 pub struct Config {

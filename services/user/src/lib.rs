@@ -36,10 +36,11 @@ use common::{
     ids::UserId,
     outbox,
 };
-use secrecy::SecretString;
 use tokio::net::TcpListener;
 
+use registration::Registrar;
 use routes::KeySet;
+use session::Sessions;
 
 pub use config::{Config, FirstAdmin};
 pub use domain::{Email, Name, Password};
@@ -56,12 +57,11 @@ const KEY_ID: &str = "main";
 #[derive(Clone)]
 struct App {
     db: Db,
-    clock: Clock,
     hasher: Hasher,
-    issuer: Issuer,
+    registrar: Registrar,
+    sessions: Sessions,
     verifier: Verifier,
     keys: KeySet,
-    donor_ref_secret: SecretString,
 }
 
 impl FromRef<App> for Verifier {
@@ -86,18 +86,28 @@ pub async fn run(config: Config, listener: TcpListener, life: Lifecycle) -> anyh
         .ensure(&[topics::USER.into(), topics::CONTACT.into()])
         .await;
     outbox::spawn_publisher("user", &db, &kafka, &life);
-    let app = App {
+    let registrar = Registrar {
         db: db.clone(),
-        clock: config.clock,
-        hasher: Hasher::new(config.argon2_parallel),
-        issuer,
-        verifier,
-        keys,
+        clock: config.clock.clone(),
         donor_ref_secret: config.donor_ref_secret,
     };
+    let hasher = Hasher::new(config.argon2_parallel);
     if let Some(admin) = config.admin {
-        admin::ensure(&app, admin).await?;
+        admin::ensure(&registrar, &hasher, admin).await?;
     }
+    let sessions = Sessions {
+        db: db.clone(),
+        clock: config.clock,
+        issuer,
+    };
+    let app = App {
+        db: db.clone(),
+        hasher,
+        registrar,
+        sessions,
+        verifier,
+        keys,
+    };
     let (routes, openapi) = routes::router(app).split_for_parts();
     let health = Health::new()
         .with("database", true, move || {

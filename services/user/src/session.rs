@@ -2,6 +2,7 @@
 //!
 //! Rotation keeps used tokens with their family, so that detecting a stolen token needs no other shape.
 
+use chassis::{clock::Clock, db::Db};
 use chrono::{DateTime, Duration, Utc};
 use common::{auth::Issuer, auth::Role, ids::UserId};
 use serde::Serialize;
@@ -10,7 +11,6 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
-    App,
     db::{
         accounts::Account,
         sessions::{self, StoredToken},
@@ -70,50 +70,64 @@ impl TryFrom<Account> for User {
     }
 }
 
-/// Begins a session for an account whose password was right.
-pub async fn begin(app: &App, account: Account) -> Result<Session, Error> {
-    let now = app.clock.now();
-    let token = RefreshToken::new();
-    sessions::open(
-        app.db.pool(),
-        Uuid::now_v7(),
-        account.user_id,
-        &token.stored(now),
-    )
-    .await?;
-    session(app, account, token, now)
+/// Begins, continues and ends sessions.
+#[derive(Clone)]
+pub struct Sessions {
+    /// Where they lie.
+    pub db: Db,
+    /// When they begin and end.
+    pub clock: Clock,
+    /// Signs their access tokens.
+    pub issuer: Issuer,
 }
 
-/// Continues a session: the token is used up and the session goes on with its successor.
-pub async fn rotate(app: &App, presented: &str) -> Result<Session, Error> {
-    let now = app.clock.now();
-    let next = RefreshToken::new();
-    let account = sessions::rotate(app.db.pool(), &digest(presented), &next.stored(now)).await?;
-    session(app, account.ok_or(Error::InvalidRefreshToken)?, next, now)
-}
+impl Sessions {
+    /// Begins a session for an account whose password was right.
+    pub async fn begin(&self, account: Account) -> Result<Session, Error> {
+        let now = self.clock.now();
+        let token = RefreshToken::new();
+        sessions::open(
+            self.db.pool(),
+            Uuid::now_v7(),
+            account.user_id,
+            &token.stored(now),
+        )
+        .await?;
+        self.session(account, token, now)
+    }
 
-/// Ends a session, if the token is of one. Its access token lives to its end.
-pub async fn end(app: &App, presented: &str) -> Result<(), Error> {
-    Ok(sessions::end(app.db.pool(), &digest(presented), app.clock.now()).await?)
-}
+    /// Continues a session: the token is used up and the session goes on with its successor.
+    pub async fn rotate(&self, presented: &str) -> Result<Session, Error> {
+        let now = self.clock.now();
+        let next = RefreshToken::new();
+        let account =
+            sessions::rotate(self.db.pool(), &digest(presented), &next.stored(now)).await?;
+        self.session(account.ok_or(Error::InvalidRefreshToken)?, next, now)
+    }
 
-fn session(
-    app: &App,
-    account: Account,
-    refresh: RefreshToken,
-    now: DateTime<Utc>,
-) -> Result<Session, Error> {
-    let user = User::try_from(account)?;
-    let access_token = app
-        .issuer
-        .access(user.id, user.role, now)
-        .map_err(|error| Error::Internal(error.to_owned()))?;
-    Ok(Session {
-        access_token,
-        refresh_token: refresh.0,
-        expires_in: Issuer::lifetime(),
-        user,
-    })
+    /// Ends a session, if the token is of one. Its access token lives to its end.
+    pub async fn end(&self, presented: &str) -> Result<(), Error> {
+        Ok(sessions::end(self.db.pool(), &digest(presented), self.clock.now()).await?)
+    }
+
+    fn session(
+        &self,
+        account: Account,
+        refresh: RefreshToken,
+        now: DateTime<Utc>,
+    ) -> Result<Session, Error> {
+        let user = User::try_from(account)?;
+        let access_token = self
+            .issuer
+            .access(user.id, user.role, now)
+            .map_err(|error| Error::Internal(error.to_owned()))?;
+        Ok(Session {
+            access_token,
+            refresh_token: refresh.0,
+            expires_in: Issuer::lifetime(),
+            user,
+        })
+    }
 }
 
 /// 256 random bits in hex, known to the client alone.

@@ -216,11 +216,12 @@ fn start_services(
     let fleet = Options {
         root,
         run_dir: run_dir.to_owned(),
+        secrets_dir: run_dir.join("secrets"),
         bin_dir,
         ports,
         backends,
         database,
-        drop_database: false,
+        throwaway: false,
         topic_prefix: String::new(),
         partitions: 12,
         limits: args.limits,

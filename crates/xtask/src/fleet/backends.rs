@@ -199,6 +199,13 @@ impl Backends {
         });
     }
 
+    /// Kills all that was started with SIGKILL.
+    pub fn kill(&mut self) {
+        for server in self.servers_mut() {
+            server.kill();
+        }
+    }
+
     /// Lets all that was started live on when this value is dropped.
     pub fn release(&mut self) {
         self.servers_mut().for_each(Server::release);

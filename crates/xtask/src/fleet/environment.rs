@@ -99,6 +99,7 @@ impl Facts<'_> {
         match service {
             "user" => {
                 add(env, "JWT_PRIVATE_KEY", &self.secrets.jwt_private_key);
+                add(env, "DONOR_REF_SECRET", &self.secrets.donor_ref_secret);
                 add(env, "ADMIN_EMAIL", &self.secrets.admin_email);
                 add(env, "ADMIN_PASSWORD", &self.secrets.admin_password);
             }

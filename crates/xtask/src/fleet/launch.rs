@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use anyhow::{Context, Result};
 use super::environment::{Facts, SERVICES, SIMULATORS};
 use super::names::{instance, port_of, service_of};
 use super::{
-    Backends, DatabaseUrl, Options, Ports, Probe, Secrets, Server, Spec, bootstrap, demo_campaign,
+    Backends, Options, Ports, Probe, Secrets, Server, Spec, bootstrap, demo_campaign, remove_data,
 };
 
 /// How long a service that was told to abort may take to do so.
@@ -30,7 +29,7 @@ impl Fleet {
         let run_dir = &options.run_dir;
         fs::create_dir_all(run_dir.join("psp"))
             .with_context(|| format!("cannot make {}", run_dir.display()))?;
-        let secrets = Secrets::load_or_create(&run_dir.join("secrets"))?;
+        let secrets = Secrets::load_or_create(&options.secrets_dir)?;
         let mut fleet = Self {
             options,
             secrets,
@@ -211,8 +210,7 @@ impl Fleet {
                 }
             });
         }
-        self.forget_database();
-        self.options.backends.stop();
+        self.discard(Backends::stop);
     }
 
     /// Lets everything live on when this value is dropped.
@@ -237,9 +235,15 @@ impl Fleet {
         super::ports::ensure_free("mail-sim", ports.smtp)
     }
 
-    fn forget_database(&mut self) {
-        if std::mem::take(&mut self.options.drop_database) {
+    /// Ends the backends, and removes what a throwaway fleet has written.
+    fn discard(&mut self, end: impl FnOnce(&mut Backends)) {
+        let throwaway = std::mem::take(&mut self.options.throwaway);
+        if throwaway && self.options.backends.postgres.is_none() {
             let _gone = bootstrap::drop_database(&self.database_url());
+        }
+        end(&mut self.options.backends);
+        if throwaway {
+            let _gone = remove_data(&self.options.run_dir);
         }
     }
 }
@@ -249,9 +253,6 @@ impl Drop for Fleet {
         for server in self.servers.values_mut() {
             server.kill();
         }
-        // A private PostgreSQL is killed in a moment anyway.
-        if self.options.backends.postgres.is_none() {
-            self.forget_database();
-        }
+        self.discard(Backends::kill);
     }
 }

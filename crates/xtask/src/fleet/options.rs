@@ -14,8 +14,10 @@ use crate::settings;
 pub struct Options {
     /// The workspace.
     pub root: PathBuf,
-    /// Where logs, secrets and data go.
+    /// Where logs and data go.
     pub run_dir: PathBuf,
+    /// Where secrets are kept.
+    pub secrets_dir: PathBuf,
     /// Where the programs are.
     pub bin_dir: PathBuf,
     /// Ports of our own processes.
@@ -24,8 +26,8 @@ pub struct Options {
     pub backends: Backends,
     /// The database that the services share, each in its own schema.
     pub database: String,
-    /// Whether the database is removed when the fleet ends.
-    pub drop_database: bool,
+    /// Whether its database and data are removed when it ends.
+    pub throwaway: bool,
     /// Stands before the name of every topic and group.
     pub topic_prefix: String,
     /// Partitions of each topic.
@@ -56,13 +58,16 @@ impl Options {
     fn test(name: &str, backends: impl FnOnce(&Path) -> Result<Backends>) -> Result<Self> {
         let root = settings::workspace_root()?;
         let unique = format!("{name}_{}", &uuid::Uuid::new_v4().simple().to_string()[..8]);
-        let run_dir = settings::run_dir(&root).join("fleets").join(&unique);
+        let all = settings::run_dir(&root);
+        let run_dir = all.join("fleets").join(&unique);
         Ok(Self {
             backends: backends(&run_dir)?,
             bin_dir: bin_dir()?,
+            // Roles belong to the whole PostgreSQL cluster, so fleets that share one share their passwords.
+            secrets_dir: all.join("secrets"),
             ports: Ports::free()?,
             database: format!("fleet_{unique}"),
-            drop_database: true,
+            throwaway: true,
             topic_prefix: format!("{unique}."),
             partitions: 1,
             limits: false,

@@ -108,7 +108,7 @@ fn kept(dir: &Path, name: &str, make: impl FnOnce() -> Result<String>) -> Result
     if let Ok(text) = fs::read_to_string(&path) {
         return Ok(text);
     }
-    let part = dir.join(format!(".{name}.{}", std::process::id()));
+    let part = dir.join(format!(".{name}.{}", uuid::Uuid::new_v4()));
     let text = make()?;
     let mut file = OpenOptions::new()
         .write(true)

@@ -64,7 +64,7 @@ impl Source {
                     colons = 0;
                     match other {
                         proc_macro2::TokenTree::Group(group) => {
-                            self.add_tokens(&group.stream(), with_strings)
+                            self.add_tokens(&group.stream(), with_strings);
                         }
                         proc_macro2::TokenTree::Literal(literal) if with_strings => {
                             if let syn::Lit::Str(text) = syn::Lit::new(literal) {

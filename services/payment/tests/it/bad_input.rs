@@ -4,256 +4,200 @@ use common::ids::PledgeId;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use testkit::problem_code;
-use uuid::Uuid;
 
-use crate::world::{Table, World};
+use crate::world::{Table, WEBHOOK, World};
 
-async fn code(
-    world: &World,
+/// A request that must be refused; at first a good one.
+struct Bad {
     method: Method,
-    path: &str,
-    headers: &[(&str, &str)],
+    path: &'static str,
+    headers: Vec<(&'static str, String)>,
     body: String,
-) -> (u16, String) {
-    let request = world
-        .service
-        .client
-        .request(method, world.service.at(path))
-        .body(body);
-    let request = headers.iter().fold(request, |request, (name, value)| {
-        request.header(*name, *value)
-    });
-    let reply = request.send().await.unwrap();
-    (reply.status().as_u16(), problem_code(reply).await)
+}
+
+impl Bad {
+    fn post(body: impl Into<String>) -> Self {
+        let key = "018f3a5e-7c1d-7000-8000-0123456789ab";
+        let headers = vec![
+            ("content-type", "application/json".to_owned()),
+            ("idempotency-key", key.to_owned()),
+        ];
+        Self {
+            method: Method::POST,
+            path: "/api/payments",
+            headers,
+            body: body.into(),
+        }
+    }
+
+    fn at(mut self, method: Method, path: &'static str) -> Self {
+        (self.method, self.path) = (method, path);
+        self
+    }
+
+    fn without(mut self, header: &str) -> Self {
+        self.headers.retain(|(name, _)| *name != header);
+        self
+    }
+
+    fn with(self, header: &'static str, value: impl Into<String>) -> Self {
+        let mut bad = self.without(header);
+        bad.headers.push((header, value.into()));
+        bad
+    }
+
+    async fn code(self, world: &World) -> (u16, String) {
+        let url = world.service.at(self.path);
+        let request = world
+            .service
+            .client
+            .request(self.method, url)
+            .body(self.body);
+        let headed = |request: reqwest::RequestBuilder, (name, value)| request.header(name, value);
+        let reply = self
+            .headers
+            .into_iter()
+            .fold(request, headed)
+            .send()
+            .await
+            .unwrap();
+        (reply.status().as_u16(), problem_code(reply).await)
+    }
 }
 
 #[tokio::test]
 async fn each_has_its_own_code_and_nothing_is_stored() {
     let world = World::start().await;
     let gift = world.gift();
-    let key = Uuid::new_v4().to_string();
-    let long = "k".repeat(300);
-    let json = ("content-type", "application/json");
-    let keyed: &[(&str, &str)] = &[json, ("idempotency-key", &key)];
-    let body = gift.body().to_string();
-    let deep = format!("{{\"pledge_id\":{}{}}}", "[".repeat(200), "]".repeat(200));
-    let with = |name: &str, value: Value| {
+    let good = || Bad::post(gift.body().to_string());
+    let but = |name: &str, value: Value| {
         let mut body = gift.body();
         body[name] = value;
-        body.to_string()
+        Bad::post(body.to_string())
     };
-    let path = "/api/payments";
-    let table: Vec<(&str, Method, &str, &[(&str, &str)], String, u16, &str)> = vec![
+    let key = |value: &str| good().with("idempotency-key", value);
+    let deep = format!("{{\"pledge_id\":{}{}}}", "[".repeat(200), "]".repeat(200));
+    let table = [
         (
             "no key",
-            Method::POST,
-            path,
-            &[json],
-            body.clone(),
+            good().without("idempotency-key"),
             400,
             "idempotency_key_missing",
         ),
         (
             "key too long",
-            Method::POST,
-            path,
-            &[json, ("idempotency-key", &long)],
-            body.clone(),
+            key(&"k".repeat(300)),
             400,
             "idempotency_key_invalid",
         ),
         (
             "guest's key is no UUID",
-            Method::POST,
-            path,
-            &[json, ("idempotency-key", "guessable")],
-            body.clone(),
+            key("guessable"),
             400,
             "idempotency_key_invalid",
         ),
-        (
-            "bad JSON",
-            Method::POST,
-            path,
-            keyed,
-            "{".to_owned(),
-            400,
-            "malformed_json",
-        ),
-        (
-            "depth 200",
-            Method::POST,
-            path,
-            keyed,
-            deep,
-            400,
-            "malformed_json",
-        ),
+        ("bad JSON", Bad::post("{"), 400, "malformed_json"),
+        ("depth 200", Bad::post(deep), 400, "malformed_json"),
         (
             "65 KiB",
-            Method::POST,
-            path,
-            keyed,
-            with("ticket", json!("x".repeat(65 * 1024))),
+            but("ticket", json!("x".repeat(65 * 1024))),
             413,
             "body_too_large",
         ),
-        (
-            "no pledge",
-            Method::POST,
-            path,
-            keyed,
-            "{}".to_owned(),
-            422,
-            "invalid_body",
-        ),
+        ("nothing", Bad::post("{}"), 422, "invalid_body"),
         (
             "pledge is no id",
-            Method::POST,
-            path,
-            keyed,
-            with("pledge_id", json!("x")),
+            but("pledge_id", json!("x")),
             422,
             "invalid_body",
         ),
         (
             "pledge is a number",
-            Method::POST,
-            path,
-            keyed,
-            with("pledge_id", json!(7)),
+            but("pledge_id", json!(7)),
             422,
             "invalid_body",
         ),
         (
             "unknown field",
-            Method::POST,
-            path,
-            keyed,
-            with("amount", json!(1)),
+            but("amount", json!(1)),
             422,
             "invalid_body",
         ),
         (
             "ticket is a number",
-            Method::POST,
-            path,
-            keyed,
-            with("ticket", json!(7)),
+            but("ticket", json!(7)),
             422,
             "invalid_body",
         ),
         (
             "another's ticket",
-            Method::POST,
-            path,
-            keyed,
-            with("pledge_id", json!(PledgeId::new())),
+            but("pledge_id", json!(PledgeId::new())),
             403,
             "ticket_invalid",
         ),
         (
             "no ticket",
-            Method::POST,
-            path,
-            keyed,
-            json!({"pledge_id": gift.ticket.pledge_id}).to_string(),
+            but("ticket", Value::Null),
             403,
             "ticket_required",
         ),
         (
-            "wrong content type",
-            Method::POST,
-            path,
-            &[("content-type", "text/plain"), ("idempotency-key", &key)],
-            body.clone(),
+            "content type",
+            good().with("content-type", "text/plain"),
             415,
             "unsupported_media_type",
         ),
         (
-            "wrong method",
-            Method::PUT,
-            path,
-            keyed,
-            body.clone(),
+            "method",
+            good().at(Method::PUT, "/api/payments"),
             405,
             "method_not_allowed",
         ),
         (
-            "bad bearer",
-            Method::POST,
-            path,
-            &[
-                json,
-                ("idempotency-key", &key),
-                ("authorization", "Bearer x"),
-            ],
-            body.clone(),
+            "bearer",
+            good().with("authorization", "Bearer x"),
             401,
             "invalid_token",
         ),
         (
-            "basic bearer",
-            Method::POST,
-            path,
-            &[
-                json,
-                ("idempotency-key", &key),
-                ("authorization", "Basic x"),
-            ],
-            body.clone(),
+            "basic",
+            good().with("authorization", "Basic x"),
             401,
             "invalid_token",
         ),
         (
             "no such route",
-            Method::GET,
-            "/api/nothing",
-            &[],
-            String::new(),
+            good().at(Method::GET, "/api/nothing"),
             404,
             "not_found",
         ),
         (
-            "unsigned webhook",
-            Method::POST,
-            "/api/webhooks/psp/stripe",
-            &[json],
-            "{}".to_owned(),
+            "unsigned",
+            good().at(Method::POST, WEBHOOK),
             401,
             "bad_signature",
         ),
         (
-            "other provider",
-            Method::POST,
-            "/api/webhooks/psp/paypal",
-            &[json],
-            "{}".to_owned(),
+            "provider",
+            good().at(Method::POST, "/api/webhooks/psp/paypal"),
             404,
             "not_found",
         ),
         (
             "webhook by GET",
-            Method::GET,
-            "/api/webhooks/psp/stripe",
-            &[],
-            String::new(),
+            good().at(Method::GET, WEBHOOK),
             405,
             "method_not_allowed",
         ),
         (
-            "checkout of no id",
-            Method::GET,
-            "/api/payments/x/checkout?ticket=y",
-            &[],
-            String::new(),
+            "checkout",
+            good().at(Method::GET, "/api/payments/x/checkout?ticket=y"),
             404,
             "not_found",
         ),
     ];
-    for (name, method, path, headers, body, status, expected) in table {
-        let answered = code(&world, method, path, headers, body).await;
-        assert_eq!(answered, (status, expected.to_owned()), "{name}");
+    for (name, bad, status, code) in table {
+        assert_eq!(bad.code(&world).await, (status, code.to_owned()), "{name}");
     }
     for table in [Table::Payments, Table::Webhooks, Table::Idempotency] {
         assert_eq!(world.count(table).await, 0);

@@ -6,13 +6,7 @@ use http::header;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use crate::{
-    App,
-    db::accounts,
-    domain::Email,
-    error::Error,
-    session::{self, Session},
-};
+use crate::{App, db::accounts, domain::Email, error::Error, session::Session};
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -51,6 +45,6 @@ pub async fn login(
         tracing::info!("login refused");
         return Err(Error::InvalidCredentials);
     };
-    let session = session::begin(&app, account).await?;
+    let session = app.sessions.begin(account).await?;
     Ok(([(header::CACHE_CONTROL, "no-store")], Json(session)))
 }

@@ -5,7 +5,7 @@ use chassis::http::{Json, Problems};
 use http::StatusCode;
 
 use super::refresh::Presented;
-use crate::{App, error::Error, session};
+use crate::{App, error::Error};
 
 /// Ends a session: its refresh tokens no longer work.
 ///
@@ -20,6 +20,6 @@ pub async fn logout(
     State(app): State<App>,
     Json(body): Json<Presented>,
 ) -> Result<StatusCode, Error> {
-    session::end(&app, &body.refresh_token).await?;
+    app.sessions.end(&body.refresh_token).await?;
     Ok(StatusCode::NO_CONTENT)
 }

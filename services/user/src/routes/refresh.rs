@@ -6,11 +6,7 @@ use http::header;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use crate::{
-    App,
-    error::Error,
-    session::{self, Session},
-};
+use crate::{App, error::Error, session::Session};
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -32,6 +28,6 @@ pub async fn refresh(
     State(app): State<App>,
     Json(body): Json<Presented>,
 ) -> Result<impl IntoResponse, Error> {
-    let session = session::rotate(&app, &body.refresh_token).await?;
+    let session = app.sessions.rotate(&body.refresh_token).await?;
     Ok(([(header::CACHE_CONTROL, "no-store")], Json(session)))
 }

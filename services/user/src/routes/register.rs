@@ -11,7 +11,6 @@ use crate::{
     App,
     domain::{Email, Name, Password},
     error::{Error, at_fault},
-    registration,
 };
 
 #[derive(Deserialize, ToSchema)]
@@ -60,7 +59,9 @@ pub async fn register(
     };
     let password = Password::parse(&body.password, &email).map_err(Error::WeakPassword)?;
     let hash = app.hasher.hash(password).await?;
-    registration::open(&app, &email, &name, &hash, Role::Donor).await?;
+    app.registrar
+        .open(&email, &name, &hash, Role::Donor)
+        .await?;
     Ok((
         StatusCode::ACCEPTED,
         Json(Accepted {
