@@ -36,7 +36,7 @@ create table payments (
     updated_at       timestamptz not null,
     constraint payments_pkey primary key (payment_id),
     constraint payments_attempt_key unique (pledge_id, attempt),
-    constraint payments_provider_ref_key unique (provider, provider_ref),
+    constraint payments_provider_ref_key unique (provider_ref, provider),
     constraint payments_psp_key_key unique (psp_key),
     constraint payments_attempt_positive check (attempt > 0),
     constraint payments_amount_positive check (amount_minor > 0),
@@ -95,7 +95,7 @@ create table webhook_events (
     signature   text        not null,
     trace_id    text,
     received_at timestamptz not null,
-    constraint webhook_events_pkey primary key (provider, event_id),
+    constraint webhook_events_pkey primary key (event_id, provider),
     constraint webhook_events_verdict_known check
         (verdict in ('APPLIED', 'IMPLIED', 'DUPLICATE', 'STALE', 'CONFLICT', 'PARKED', 'QUARANTINED', 'IGNORED'))
 );

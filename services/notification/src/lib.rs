@@ -80,8 +80,6 @@ pub async fn run(config: Config, listener: TcpListener, life: Lifecycle) -> anyh
         topics::PAYMENT.into(),
     ];
     let live = [topics::TOTALS.into()];
-    kafka.ensure(&facts).await;
-    kafka.ensure(&live).await;
     let app = App {
         db,
         clock: config.clock,

@@ -22,8 +22,8 @@ mod consumers;
 mod court;
 mod db;
 pub mod domain;
-mod error;
-mod provider;
+pub mod error;
+pub mod provider;
 mod routes;
 pub mod seal;
 pub mod signature;
@@ -50,9 +50,9 @@ use common::{
 use secrecy::SecretString;
 use tokio::net::TcpListener;
 
+use charge::Charges;
 use consumers::pledge_created::PledgeCreated;
 use court::Court;
-use provider::Stripe;
 use seal::Sealer;
 
 pub use config::{Config, Psp};
@@ -70,7 +70,7 @@ struct App {
     signer: Signer,
     idempotency: Idempotency,
     sealer: Sealer,
-    psp: Arc<Stripe>,
+    charges: Arc<Charges>,
     court: Writer<Court>,
     settings: Arc<Settings>,
 }
@@ -78,7 +78,6 @@ struct App {
 /// What does not change while the process runs.
 struct Settings {
     webhook_secrets: Vec<SecretString>,
-    checkout_url: String,
     livemode: bool,
     resolve_every: Duration,
     resolve_after: chrono::Duration,
@@ -106,18 +105,19 @@ pub async fn run(config: Config, listener: TcpListener, life: Lifecycle) -> anyh
     outbox::spawn_publisher("payment", &db, &kafka, &life);
     let hear = PledgeCreated::new(&db, &config.clock);
     kafka.consume("payment", &[topics::PLEDGE.into()], hear, &life);
+    let resolve_after = chrono::Duration::from_std(config.resolve_after)?;
+    let charges = Charges::new(&db, &config.clock, &config.psp, resolve_after)?;
     let app = App {
         idempotency: Idempotency::new(&db, &cache, &verifier, &life),
         signer: Signer::new(&config.token_secret),
         sealer: Sealer::new(&config.token_secret),
-        psp: Arc::new(Stripe::new(&config.psp, &config.clock)?),
+        charges: Arc::new(charges),
         court: Writer::spawn("court", Court::new(config.clock.clone()), &db, &life),
         settings: Arc::new(Settings {
             livemode: config.psp.is_live(),
             webhook_secrets: config.psp.webhook_secrets,
-            checkout_url: config.psp.checkout_url.trim_end_matches('/').to_owned(),
             resolve_every: config.resolve_every,
-            resolve_after: chrono::Duration::from_std(config.resolve_after)?,
+            resolve_after,
         }),
         db,
         clock: config.clock,

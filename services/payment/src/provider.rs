@@ -54,9 +54,15 @@ pub enum Failure {
     /// No answer that counts: the call may have had its effect, and is repeated with the same key and bytes.
     #[error("the provider gave no answer: {0}")]
     Unknown(String),
+    /// The connection broke before the answer was whole: as unknown, and worth another try at once.
+    #[error("the connection to the provider broke: {0}")]
+    Broken(String),
     /// Nobody was asked, or the provider has no time: it had no effect.
     #[error("the provider is not available: {0}")]
     Unavailable(&'static str),
+    /// The same call is still running there, from a twin of this one.
+    #[error("the provider is still busy with the same call: {0}")]
+    Running(String),
     /// The provider will never open this intent.
     #[error("the provider refused: {code}")]
     Refused {
@@ -83,14 +89,8 @@ struct ErrorDetail {
     kind: String,
     code: Option<String>,
     decline_code: Option<String>,
+    param: Option<String>,
     message: Option<String>,
-}
-
-/// How one try of a call ended.
-enum Tried {
-    Done(Result<Intent, Failure>),
-    /// Worth another try at once: the reason why.
-    Again(String),
 }
 
 /// The provider's API.
@@ -162,29 +162,24 @@ impl Stripe {
                 break Err(Failure::Unavailable("the breaker is open"));
             }
             match timeout_at(deadline, self.attempt(request())).await {
-                Ok(Tried::Done(outcome)) => break outcome,
-                Ok(Tried::Again(_)) if Instant::now() + PAUSE < deadline => {
+                Ok(Err(Failure::Broken(_) | Failure::Running(_)))
+                    if Instant::now() + PAUSE < deadline =>
+                {
                     tokio::time::sleep(PAUSE).await;
                 }
-                Ok(Tried::Again(why)) => break Err(Failure::Unknown(why)),
+                Ok(outcome) => break outcome,
                 Err(_) => {
                     self.failed("timeout");
                     break Err(Failure::Unknown("no reply in time".to_owned()));
                 }
             }
         };
-        let label = match &outcome {
-            Ok(_) => "ok",
-            Err(Failure::Unknown(_)) => "unknown",
-            Err(Failure::Unavailable(_)) => "unavailable",
-            Err(Failure::Refused { .. }) => "refused",
-            Err(Failure::Misconfigured(_)) => "misconfigured",
-        };
+        let label = outcome.as_ref().map_or_else(Failure::label, |_| "ok");
         CALLS.with_label_values(&[name, label]).inc();
         outcome
     }
 
-    async fn attempt(&self, request: reqwest::RequestBuilder) -> Tried {
+    async fn attempt(&self, request: reqwest::RequestBuilder) -> Result<Intent, Failure> {
         let sent = request
             .bearer_auth(self.key.expose_secret())
             .header("stripe-version", API_VERSION)
@@ -194,29 +189,23 @@ impl Stripe {
             Ok(response) => response,
             Err(error) if error.is_connect() => {
                 self.failed("connect");
-                // This try had no effect, but an earlier one may have had: the caller treats both alike.
-                return Tried::Done(Err(Failure::Unknown("no connection".to_owned())));
+                // This try had no effect, but an earlier one may have had.
+                return Err(Failure::Unknown("no connection".to_owned()));
             }
-            // Somebody took the connection and dropped it; one that was kept too long looks like this as well.
             Err(error) => {
+                // Somebody took the connection and dropped it; one that was kept too long looks like this as well.
                 self.breaker.succeeded();
-                return Tried::Again(error.without_url().to_string());
+                return Err(broken(error));
             }
         };
         self.breaker.succeeded();
         let status = response.status();
         let mut body = Vec::new();
-        loop {
-            match response.chunk().await {
-                Ok(Some(chunk)) if body.len() + chunk.len() <= REPLY_LIMIT => {
-                    body.extend_from_slice(&chunk);
-                }
-                Ok(Some(_)) => {
-                    return Tried::Done(Err(Failure::Unknown("the reply is too long".to_owned())));
-                }
-                Ok(None) => break,
-                Err(error) => return Tried::Again(error.without_url().to_string()),
+        while let Some(chunk) = response.chunk().await.map_err(broken)? {
+            if body.len() + chunk.len() > REPLY_LIMIT {
+                return Err(Failure::Unknown("the reply is too long".to_owned()));
             }
+            body.extend_from_slice(&chunk);
         }
         read(status, &body)
     }
@@ -228,35 +217,52 @@ impl Stripe {
     }
 }
 
-fn read(status: StatusCode, body: &[u8]) -> Tried {
+impl Failure {
+    const fn label(&self) -> &'static str {
+        match self {
+            Self::Unknown(_) | Self::Broken(_) | Self::Running(_) => "unknown",
+            Self::Unavailable(_) => "unavailable",
+            Self::Refused { .. } => "refused",
+            Self::Misconfigured(_) => "misconfigured",
+        }
+    }
+}
+
+fn broken(error: reqwest::Error) -> Failure {
+    Failure::Broken(error.without_url().to_string())
+}
+
+/// Understands a reply.
+///
+/// # Errors
+/// [`Failure`]: only what is about the donor's means, the amount or the currency is a refusal for good. Any other
+/// complaint about a request of ours would be the same for every payment, and must not end them all.
+pub fn read(status: StatusCode, body: &[u8]) -> Result<Intent, Failure> {
     if status.is_success() {
-        let intent = serde_json::from_slice::<Intent>(body)
-            .ok()
-            .filter(|intent| is_reference(&intent.id));
-        let unreadable = || Failure::Unknown("the reply is not an intent".to_owned());
-        return Tried::Done(intent.ok_or_else(unreadable));
+        let intent = serde_json::from_slice::<Intent>(body).ok();
+        let intent = intent.filter(|intent| is_reference(&intent.id));
+        return intent.ok_or_else(|| Failure::Unknown("the reply is not an intent".to_owned()));
     }
     let detail = serde_json::from_slice::<ErrorBody>(body)
         .unwrap_or_default()
         .error;
-    let said = || {
-        let code = detail.code.clone().unwrap_or_default();
-        format!("{} {} {code}", status.as_u16(), detail.kind)
-    };
-    Tried::Done(Err(match status {
-        StatusCode::CONFLICT => return Tried::Again(said()),
+    let code = detail.code.as_deref().unwrap_or_default();
+    let said = format!("{} {} {code}", status.as_u16(), detail.kind);
+    let declined = status == StatusCode::PAYMENT_REQUIRED;
+    let about_this_payment = matches!(detail.param.as_deref(), Some("amount" | "currency"));
+    Err(match status {
+        StatusCode::CONFLICT => Failure::Running(said),
         StatusCode::TOO_MANY_REQUESTS => Failure::Unavailable("too many requests"),
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Failure::Misconfigured(said()),
-        _ if detail.kind == "idempotency_error" => Failure::Misconfigured(said()),
-        // An intent that we know of cannot be unknown to the provider of the same account.
-        StatusCode::NOT_FOUND => Failure::Misconfigured(said()),
-        _ if status.is_client_error() => Failure::Refused {
-            declined: status == StatusCode::PAYMENT_REQUIRED,
-            code: detail.decline_code.or(detail.code).unwrap_or(detail.kind),
-            message: detail.message,
-        },
-        _ => Failure::Unknown(said()),
-    }))
+        _ if declined || (status == StatusCode::BAD_REQUEST && about_this_payment) => {
+            Failure::Refused {
+                declined,
+                code: detail.decline_code.or(detail.code).unwrap_or(detail.kind),
+                message: detail.message,
+            }
+        }
+        _ if status.is_client_error() => Failure::Misconfigured(said),
+        _ => Failure::Unknown(said),
+    })
 }
 
 fn secret<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<SecretString, D::Error> {

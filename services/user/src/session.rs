@@ -102,7 +102,11 @@ impl Sessions {
         let next = RefreshToken::new();
         let account =
             sessions::rotate(self.db.pool(), &digest(presented), &next.stored(now)).await?;
-        self.session(account.ok_or(Error::InvalidRefreshToken)?, next, now)
+        let Some(account) = account else {
+            tracing::info!("refresh token refused");
+            return Err(Error::InvalidRefreshToken);
+        };
+        self.session(account, next, now)
     }
 
     /// Ends a session, if the token is of one. Its access token lives to its end.

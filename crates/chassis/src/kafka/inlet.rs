@@ -69,10 +69,7 @@ impl Inlet {
             }
         }
         // A rebalance ends the loop above, so that whatever was revoked is older than the batch's end.
-        let revoked = self.client.context().take_revoked();
-        if !revoked.is_empty() {
-            batch.retain(|message| !revoked.contains(&self.partition_of(message)));
-        }
+        self.drop_revoked(std::slice::from_mut(&mut batch));
         Ok(batch)
     }
 
@@ -130,16 +127,7 @@ impl Inlet {
                     received.map(|message| Message::copy(&message, self.config.unprefixed(rdkafka::Message::topic(&message))))
                 }),
             };
-            let revoked = self.client.context().take_revoked();
-            if !revoked.is_empty() {
-                for messages in held.iter_mut() {
-                    messages.retain(|message| !revoked.contains(&self.partition_of(message)));
-                }
-                let config = &self.config;
-                self.waiting.retain(|message| {
-                    !revoked.contains(&(config.prefixed(&message.topic), message.partition))
-                });
-            }
+            self.drop_revoked(held);
             match polled {
                 // It came from a partition that was assigned during the pause.
                 Ok(Ok(message)) => {
@@ -235,7 +223,20 @@ impl Inlet {
         Ok(())
     }
 
-    fn partition_of(&self, message: &Message) -> (String, i32) {
-        (self.config.prefixed(&message.topic), message.partition)
+    /// Forgets messages of partitions that were revoked since the last call: their next owner gets them, and that may
+    /// be this member again.
+    fn drop_revoked(&mut self, held: &mut [Vec<Message>]) {
+        let revoked = self.client.context().take_revoked();
+        if revoked.is_empty() {
+            return;
+        }
+        let config = &self.config;
+        let is_ours = |message: &Message| {
+            !revoked.contains(&(config.prefixed(&message.topic), message.partition))
+        };
+        for messages in held {
+            messages.retain(is_ours);
+        }
+        self.waiting.retain(is_ours);
     }
 }

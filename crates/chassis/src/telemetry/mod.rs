@@ -10,7 +10,7 @@
 //!
 //! [`traceparent`] and [`trace_id`] tell where the current span belongs; both are `None` outside of a span and in
 //! a process without telemetry. Spans have ids whether or not they are exported, and those that nobody exports
-//! cost less than a microsecond: there is one subscriber, [`layer`], for ids, logs and export, instead of three.
+//! cost less than a microsecond: ids, logs and export come from one subscriber layer instead of three.
 //!
 //! Logs are JSON lines on standard output with the fields of the event, its span, and the trace id. `RUST_LOG`
 //! filters them by target and level (default `info`), and does not touch spans.

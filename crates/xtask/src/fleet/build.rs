@@ -28,7 +28,9 @@ impl Profile {
     /// Builds all services and simulators and returns the directory that they are in. Cargo shows its own progress.
     pub fn build(self, root: &Path) -> Result<PathBuf> {
         let mut command = cargo(root);
-        command.args(["build", "--bins"]);
+        // The whole workspace, as the tests build it: another selection of packages means other features of what they
+        // share, and every dependency compiled twice.
+        command.args(["build", "--workspace", "--bins"]);
         if self == Self::Release {
             command.arg("--release");
         }

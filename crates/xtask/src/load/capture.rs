@@ -30,6 +30,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub struct Captures {
     /// How many were given.
     pub count: usize,
+    /// How many were refused before there was anything to charge.
+    pub refused: usize,
     /// The rate that was asked for, per second.
     pub rate: u32,
     /// The rate that was reached, per second.
@@ -53,12 +55,10 @@ pub fn drive(fleet: &State, settings: &Settings) -> Result<Captures> {
                 })
             })
             .collect();
-        donors
-            .into_iter()
-            .map(join)
-            .collect::<Result<Vec<_>>>()
-            .map(|times| times.concat())
+        join(donors)
     })?;
+    let tried = times.len();
+    let times: Vec<Duration> = times.into_iter().flatten().collect();
     #[expect(
         clippy::cast_precision_loss,
         reason = "a count of donations is far below 2^52"
@@ -66,6 +66,7 @@ pub fn drive(fleet: &State, settings: &Settings) -> Result<Captures> {
     let per_second = times.len() as f64 / began.elapsed().as_secs_f64();
     Ok(Captures {
         count: times.len(),
+        refused: tried - times.len(),
         rate: settings.donations,
         per_second,
         to_total: Latency::of(times).context("no donation came through")?,
@@ -81,7 +82,7 @@ fn open_campaigns(fleet: &State) -> Result<Vec<String>> {
         .collect::<Result<Vec<_>>>()?;
     for campaign in &campaigns {
         // Until the pledge service has heard of it, the campaign does not exist there.
-        let paid = interrupt::poll(PATIENCE, || Ok(client.donate(campaign, 500).ok()))?;
+        let paid = interrupt::poll(PATIENCE, || client.donate(campaign, 500))?;
         let paid =
             paid.with_context(|| format!("campaign {campaign} never became open to gifts"))?;
         await_total(&client, campaign, paid.amount)?;
@@ -97,7 +98,7 @@ fn donate_in_turn(
     count: usize,
     began: Instant,
     rate: u32,
-) -> Result<Vec<Duration>> {
+) -> Result<Vec<Option<Duration>>> {
     let client = Client::new(fleet);
     let mut total = client.raised(campaign)?;
     let mut times = Vec::new();
@@ -110,9 +111,11 @@ fn donate_in_turn(
         let due = began + Duration::from_secs(1) * u32::try_from(arrival)? / rate;
         sleep(due.saturating_duration_since(Instant::now()));
         let paid = client.donate(campaign, 700)?;
-        total += paid.amount;
-        await_total(&client, campaign, total)?;
-        times.push(paid.confirmed.elapsed());
+        if let Some(paid) = paid {
+            total += paid.amount;
+            await_total(&client, campaign, total)?;
+        }
+        times.push(paid.map(|paid| paid.confirmed.elapsed()));
     }
 }
 

@@ -41,8 +41,9 @@ impl Client {
         }
     }
 
-    /// Pledges, opens the payment and confirms it with a card that is accepted, as a donor's browser does.
-    pub fn donate(&self, campaign: &str, amount: i64) -> Result<Paid> {
+    /// Pledges, opens the payment and confirms it with a card that is accepted, as a donor's browser does. Nothing, where
+    /// the platform refused before there was anything to charge.
+    pub fn donate(&self, campaign: &str, amount: i64) -> Result<Option<Paid>> {
         let began = Instant::now();
         let pledge = self.post(
             "/api/pledges",
@@ -54,12 +55,27 @@ impl Client {
                 "visibility": "PUBLIC",
             }),
         )?;
+        let Some(pledge) = pledge.accepted() else {
+            return Ok(None);
+        };
         let payment = self.post(
             "/api/payments",
             None,
             &json!({ "pledge_id": text(&pledge, "/pledge/id")?, "ticket": text(&pledge, "/ticket")? }),
         )?;
-        let secret = text(&payment, "/client_secret")?;
+        let Some(payment) = payment.accepted() else {
+            return Ok(None);
+        };
+        self.confirm(text(&payment, "/client_secret")?)?;
+        Ok(Some(Paid {
+            amount,
+            began,
+            confirmed: Instant::now(),
+        }))
+    }
+
+    /// What the donor's browser sends to the provider.
+    fn confirm(&self, secret: &str) -> Result<()> {
         let intent = secret.split("_secret_").next().unwrap_or_default();
         let mut reply = self
             .agent
@@ -73,11 +89,7 @@ impl Client {
         if text(&body, "/status").ok() != Some("succeeded") {
             bail!("the provider answered {status}: {body}");
         }
-        Ok(Paid {
-            amount,
-            began,
-            confirmed: Instant::now(),
-        })
+        Ok(())
     }
 
     /// What the campaign has raised, in minor units.
@@ -93,39 +105,39 @@ impl Client {
 
     /// A session of this account.
     pub fn log_in(&self, email: &str, password: &str) -> Result<String> {
-        let session = self.post(
-            "/api/auth/login",
-            None,
-            &json!({ "email": email, "password": password }),
-        )?;
+        let session = self
+            .post(
+                "/api/auth/login",
+                None,
+                &json!({ "email": email, "password": password }),
+            )?
+            .required()?;
         text(&session, "/access_token").map(str::to_owned)
     }
 
     /// An active campaign in USD.
     pub fn open_campaign(&self, token: &str, title: &str) -> Result<String> {
-        let campaign = self.post(
-            "/api/campaigns",
-            Some(token),
-            &json!({
-                "title": title, "story": "Made by a load run.", "category": "load",
-                "goal": { "amount": 1_000_000, "currency": "USD" },
-            }),
-        )?;
+        let campaign = self
+            .post(
+                "/api/campaigns",
+                Some(token),
+                &json!({
+                    "title": title, "story": "Made by a load run.", "category": "load",
+                    "goal": { "amount": 1_000_000, "currency": "USD" },
+                }),
+            )?
+            .required()?;
         let id = text(&campaign, "/id")?;
-        self.post(
-            &format!("/api/campaigns/{id}/submit"),
-            Some(token),
-            &json!({}),
-        )?;
-        self.post(
-            &format!("/api/admin/campaigns/{id}/approve"),
-            Some(token),
-            &json!({}),
-        )?;
+        for step in [
+            format!("/api/campaigns/{id}/submit"),
+            format!("/api/admin/campaigns/{id}/approve"),
+        ] {
+            self.post(&step, Some(token), &json!({}))?.required()?;
+        }
         Ok(id.to_owned())
     }
 
-    fn post(&self, path: &str, token: Option<&str>, body: &Value) -> Result<Value> {
+    fn post(&self, path: &str, token: Option<&str>, body: &Value) -> Result<Answer> {
         let mut request = self
             .agent
             .post(format!("{}{path}", self.gateway))
@@ -134,12 +146,31 @@ impl Client {
             request = request.header("authorization", format!("Bearer {token}"));
         }
         let mut reply = request.send_json(body)?;
-        let status = reply.status();
-        let body: Value = reply.body_mut().read_json()?;
-        if !status.is_success() {
-            bail!("{path} answered {status}: {body}");
+        Ok(Answer {
+            status: reply.status().as_u16(),
+            body: reply.body_mut().read_json()?,
+        })
+    }
+}
+
+/// What the platform answered.
+struct Answer {
+    status: u16,
+    body: Value,
+}
+
+impl Answer {
+    /// The body of a 2xx.
+    fn accepted(self) -> Option<Value> {
+        (200..300).contains(&self.status).then_some(self.body)
+    }
+
+    /// The body of a 2xx; anything else is an error.
+    fn required(self) -> Result<Value> {
+        if !(200..300).contains(&self.status) {
+            bail!("the platform answered {}: {}", self.status, self.body);
         }
-        Ok(body)
+        Ok(self.body)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Whole donations, back to back: pledge, payment, charge, webhooks, until the total holds them all.
 
-use std::sync::Mutex;
+use std::thread::ScopedJoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -20,6 +20,8 @@ const PATIENCE: Duration = Duration::from_mins(2);
 pub struct Donations {
     /// How many the provider charged.
     pub count: usize,
+    /// How many were refused before there was anything to charge.
+    pub refused: usize,
     /// From the first request until the total held all of them, in seconds.
     pub seconds: f64,
     /// How much of that was after the last charge, in seconds.
@@ -36,15 +38,14 @@ pub fn drive(fleet: &State, settings: &Settings) -> Result<Donations> {
     let before = watch.raised(&fleet.campaign_id)?;
     let began = Instant::now();
     let until = began + Duration::from_secs(settings.seconds);
-    let all = Mutex::new(Vec::new());
-    std::thread::scope(|scope| {
+    let tried = std::thread::scope(|scope| {
         let donors: Vec<_> = (0..settings.connections)
-            .map(|_| scope.spawn(|| donate_until(fleet, until, &all)))
+            .map(|_| scope.spawn(|| donate_until(fleet, until)))
             .collect();
-        donors.into_iter().try_for_each(join)
+        join(donors)
     })?;
     let ended = Instant::now();
-    let paid = all.into_inner().unwrap_or_default();
+    let paid: Vec<Paid> = tried.iter().flatten().copied().collect();
     let expected = before + paid.iter().map(|paid| paid.amount).sum::<i64>();
     let exact = interrupt::poll(PATIENCE, || {
         Ok((watch.raised(&fleet.campaign_id)? == expected).then_some(()))
@@ -65,6 +66,7 @@ pub fn drive(fleet: &State, settings: &Settings) -> Result<Donations> {
     let per_second = paid.len() as f64 / seconds;
     Ok(Donations {
         count: paid.len(),
+        refused: tried.len() - paid.len(),
         seconds,
         settling: ended.elapsed().as_secs_f64(),
         per_second,
@@ -72,25 +74,23 @@ pub fn drive(fleet: &State, settings: &Settings) -> Result<Donations> {
     })
 }
 
-fn donate_until(fleet: &State, until: Instant, all: &Mutex<Vec<Paid>>) -> Result<()> {
+fn donate_until(fleet: &State, until: Instant) -> Result<Vec<Option<Paid>>> {
     let client = Client::new(fleet);
-    let mut own = Vec::new();
+    let mut tried = Vec::new();
     while Instant::now() < until {
         interrupt::check()?;
-        own.push(client.donate(
-            &fleet.campaign_id,
-            500 + 100 * i64::try_from(own.len() % 50)?,
-        )?);
+        let amount = 500 + 100 * i64::try_from(tried.len() % 50)?;
+        tried.push(client.donate(&fleet.campaign_id, amount)?);
     }
-    if let Ok(mut all) = all.lock() {
-        all.append(&mut own);
-    }
-    Ok(())
+    Ok(tried)
 }
 
-/// What the thread came to; a panic becomes an error.
-pub(super) fn join<T>(thread: std::thread::ScopedJoinHandle<'_, Result<T>>) -> Result<T> {
-    thread
-        .join()
-        .unwrap_or_else(|_| bail!("a thread of the load generator panicked"))
+/// What the threads came to, all together; a panic becomes an error.
+pub(super) fn join<T>(threads: Vec<ScopedJoinHandle<'_, Result<Vec<T>>>>) -> Result<Vec<T>> {
+    let mut all = Vec::new();
+    for thread in threads {
+        let part = thread.join();
+        all.append(&mut part.unwrap_or_else(|_| bail!("a thread of the load generator panicked"))?);
+    }
+    Ok(all)
 }

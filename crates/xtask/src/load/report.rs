@@ -56,8 +56,8 @@ struct Row {
 impl Report {
     /// Whether every request was answered and the mix kept its promises. Speed that falls short is not an error.
     pub fn is_sound(&self) -> bool {
-        self.pledges.errors == 0
-            && self.totals.errors == 0
+        self.pledges.errors + self.totals.errors == 0
+            && self.captures.refused + self.donations.refused == 0
             && self.mix.as_ref().is_none_or(|mix| mix.kept)
     }
 
@@ -143,8 +143,12 @@ impl Report {
                     "capture to total",
                     format!("{:.0} ms p99", capture.p99),
                     format!(
-                        "p50 {:.0} ms, max {:.0} ms, {} donations at {:.0}/s",
-                        capture.p50, capture.max, self.captures.count, self.captures.per_second
+                        "p50 {:.0} ms, max {:.0} ms, {} donations at {:.0}/s, {} refused",
+                        capture.p50,
+                        capture.max,
+                        self.captures.count,
+                        self.captures.per_second,
+                        self.captures.refused
                     ),
                 )
             },
@@ -152,8 +156,9 @@ impl Report {
                 "whole donations",
                 per_second(self.donations.per_second),
                 format!(
-                    "{}, all in the total {:.1} s after the last; the donor waits {:.0} ms (p50), {:.0} ms (p99)",
+                    "{}, {} refused, all in the total {:.1} s after the last; the donor waits {:.0} ms (p50), {:.0} ms (p99)",
                     self.donations.count,
+                    self.donations.refused,
                     self.donations.settling,
                     self.donations.donor.p50,
                     self.donations.donor.p99

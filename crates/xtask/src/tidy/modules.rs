@@ -30,7 +30,7 @@ pub fn modules(tree: &Tree) -> Vec<Finding> {
             continue;
         }
         let own = module_path(file);
-        let from = own.first().map_or(Kind::Lib, |name| kind_of(name));
+        let from = own.first().map_or(Kind::Lib, |name| kind_of(service, name));
         for named in Source::parse(text).paths {
             let Some(target) = resolve(&own, &named) else {
                 continue;
@@ -75,30 +75,43 @@ fn resolve(own: &[String], named: &[String]) -> Option<Vec<String>> {
     Some(target)
 }
 
-fn kind_of(name: &str) -> Kind {
+/// The gateway has no endpoints and no subjects: its `routes` are the table it forwards by, and everything else is on the
+/// path of every request.
+fn kind_of(service: &str, name: &str) -> Kind {
     match name {
+        "routes" if service == "gateway" => Kind::Domain,
         "routes" => Kind::Routes,
         "consumers" => Kind::Consumers,
         "workers" => Kind::Workers,
         "db" => Kind::Db,
         "domain" => Kind::Domain,
         "config" | "error" | "Config" | "Error" | "Result" => Kind::Base,
+        _ if service == "gateway" => Kind::Routes,
         _ => Kind::Subject,
     }
 }
 
-/// A name at the root that is no module is an item of the library: its state, its router, its version.
+/// A name at the root is a module; or what `lib.rs` imports from one; or an item of the library itself, like its state.
 fn kind_of_target(tree: &Tree, service: &str, target: &[String]) -> Kind {
     let name = target[0].as_str();
-    let kind = kind_of(name);
     let src = format!("services/{service}/src");
-    let is_module = tree.get(&format!("{src}/{name}.rs")).is_some()
-        || tree.get(&format!("{src}/{name}/mod.rs")).is_some();
-    if kind == Kind::Subject && !is_module {
-        Kind::Lib
-    } else {
-        kind
+    let is_module = |name: &str| {
+        let files = [format!("{src}/{name}.rs"), format!("{src}/{name}/mod.rs")];
+        files.iter().any(|file| tree.get(file).is_some())
+    };
+    let kind = kind_of(service, name);
+    if is_module(name) || kind_of("", name) != Kind::Subject {
+        return kind;
     }
+    let lib = tree.get(&format!("{src}/lib.rs")).unwrap_or_default();
+    Source::parse(lib)
+        .imports
+        .iter()
+        .filter(|path| path.last().map(String::as_str) == Some(name))
+        .filter_map(|path| path.iter().find(|segment| is_module(segment)))
+        .map(|module| kind_of(service, module))
+        .next()
+        .unwrap_or(Kind::Lib)
 }
 
 fn may_name(from: Kind, to: Kind) -> bool {

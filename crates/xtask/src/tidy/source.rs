@@ -8,6 +8,8 @@ use syn::visit::{self, Visit};
 pub(super) struct Source {
     /// Every path, as its segments: imports in full, paths in code as far as they are written.
     pub paths: Vec<Vec<String>>,
+    /// What `use` items name, in full.
+    pub imports: Vec<Vec<String>>,
     /// Every string literal outside attributes.
     pub strings: Vec<String>,
 }
@@ -83,7 +85,9 @@ impl Source {
 
 impl<'ast> Visit<'ast> for Source {
     fn visit_item_use(&mut self, item: &'ast syn::ItemUse) {
+        let before = self.paths.len();
         self.add_use(&item.tree, Vec::new());
+        self.imports.extend_from_slice(&self.paths[before..]);
     }
 
     fn visit_path(&mut self, path: &'ast syn::Path) {

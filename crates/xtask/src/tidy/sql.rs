@@ -84,14 +84,21 @@ fn written_tables(text: &str) -> Vec<String> {
         .filter_map(|(at, three)| match three {
             ["insert" | "merge", "into", table]
             | ["delete", "from", table]
-            | ["truncate", "table", table] => Some(table),
-            // `on conflict do update set` and `for update of t` write nothing by themselves.
-            ["update", table, _] if at == 0 || !matches!(words[at - 1], "do" | "for" | "key") => {
-                let rest = words.iter().skip(at + 2).take(3);
-                (*table != "set" && rest.into_iter().any(|word| *word == "set")).then_some(table)
-            }
+            | ["truncate", "table", table] => Some(*table),
+            ["update", ..] => updated_table(&words, at),
             _ => None,
         })
-        .map(|table| (*table).replace('"', ""))
+        .map(|table| table.replace('"', ""))
         .collect()
+}
+
+/// The table of `update t set`, `update only t as x set`. `on conflict do update set` and `for update of t` write
+/// nothing by themselves.
+fn updated_table<'a>(words: &[&'a str], at: usize) -> Option<&'a str> {
+    if at > 0 && matches!(words[at - 1], "do" | "for" | "key") {
+        return None;
+    }
+    let mut rest = words[at + 1..].iter().skip_while(|word| **word == "only");
+    let table = rest.next()?;
+    (*table != "set" && rest.take(3).any(|word| *word == "set")).then_some(*table)
 }

@@ -24,7 +24,10 @@ fn sleeper(scratch: &Scratch) -> Spec {
 fn a_reused_pid_is_another_identity() {
     let own = Identity::of(std::process::id().cast_signed()).unwrap();
     assert!(own.is_alive());
-    let reused = Identity { began: own.began + 1, ..own };
+    let reused = Identity {
+        began: own.began + 1,
+        ..own
+    };
     assert!(!reused.is_alive());
     // Would end this test if it were delivered.
     reused.signal(Signal::SIGKILL);
@@ -36,19 +39,27 @@ fn a_kill_takes_the_descendants_along() {
     let scratch = Scratch::new("descendants");
     let shell = Spec {
         program: find_program("sh").unwrap(),
-        args: vec!["-c".to_owned(), "setsid sleep 600 & echo started; wait".to_owned()],
+        args: vec![
+            "-c".to_owned(),
+            "setsid sleep 600 & echo started; wait".to_owned(),
+        ],
         ..sleeper(&scratch)
     };
     let process = Process::spawn(&shell).unwrap();
     let identity = process.identity();
     let child = xtask::interrupt::poll(Duration::from_secs(10), || {
         let mut found = identity.descendants().into_iter();
-        Ok(found.find(|one| std::fs::read_to_string(format!("/proc/{}/comm", one.pid)).is_ok_and(|c| c == "sleep\n")))
+        Ok(found.find(|one| {
+            std::fs::read_to_string(format!("/proc/{}/comm", one.pid)).is_ok_and(|c| c == "sleep\n")
+        }))
     });
     let child = child.unwrap().expect("the shell starts its child");
     process.kill();
     assert!(!identity.is_alive());
-    assert!(!child.is_alive(), "a child in a session of its own goes as well");
+    assert!(
+        !child.is_alive(),
+        "a child in a session of its own goes as well"
+    );
 }
 
 #[test]
@@ -59,10 +70,16 @@ fn leftovers_of_a_run_directory_are_ended_and_no_others() {
         ..sleeper(&mine)
     };
     let theirs = Process::spawn(&sleeper(&other)).unwrap();
-    let ours = [Process::spawn(&sleeper(&mine)).unwrap(), Process::spawn(&below).unwrap()];
+    let ours = [
+        Process::spawn(&sleeper(&mine)).unwrap(),
+        Process::spawn(&below).unwrap(),
+    ];
     assert_eq!(leftovers::find(mine.path()).len(), 2);
 
-    assert_eq!(leftovers::sweep(mine.path(), Duration::from_secs(5)), ["sleep", "sleep"]);
+    assert_eq!(
+        leftovers::sweep(mine.path(), Duration::from_secs(5)),
+        ["sleep", "sleep"]
+    );
     for process in ours {
         assert!(!process.identity().is_alive());
         process.kill();
@@ -77,13 +94,18 @@ fn a_leftover_that_ignores_the_polite_signal_is_killed() {
     let scratch = Scratch::new("stubborn");
     let stubborn = Spec {
         program: find_program("sh").unwrap(),
-        args: vec!["-c".to_owned(), "trap '' TERM; echo deaf; while :; do sleep 600; done".to_owned()],
+        args: vec![
+            "-c".to_owned(),
+            "trap '' TERM; echo deaf; while :; do sleep 600; done".to_owned(),
+        ],
         ..sleeper(&scratch)
     };
     let process = Process::spawn(&stubborn).unwrap();
     let log = stubborn.log.clone();
     let deaf = xtask::interrupt::poll(Duration::from_secs(10), || {
-        Ok(std::fs::read_to_string(&log)?.contains("deaf").then_some(()))
+        Ok(std::fs::read_to_string(&log)?
+            .contains("deaf")
+            .then_some(()))
     });
     deaf.unwrap().expect("the shell says when it is deaf");
     leftovers::sweep(scratch.path(), Duration::from_millis(200));
@@ -97,7 +119,11 @@ fn leases_of_ports_never_overlap() {
     let mut gateways: Vec<u16> = leases.iter().map(|ports| ports.gateway).collect();
     gateways.dedup();
     assert_eq!(gateways.len(), 8);
-    assert!(leases.iter().all(|ports| ports::is_free(ports.smtp) && !ports.spare.is_empty()));
+    assert!(
+        leases
+            .iter()
+            .all(|ports| ports::is_free(ports.smtp) && !ports.spare.is_empty())
+    );
 }
 
 #[test]
@@ -107,7 +133,9 @@ fn a_taken_port_names_its_holder() {
     let (pid, command) = ports::holder(port).unwrap();
     assert_eq!(pid, std::process::id().cast_signed());
     let refused = ports::ensure_free("gateway", port).unwrap_err().to_string();
-    assert!(refused.contains(&format!("port {port}, wanted by gateway, is held by process {pid} ({command})")));
+    assert!(refused.contains(&format!(
+        "port {port}, wanted by gateway, is held by process {pid} ({command})"
+    )));
     drop(listener);
     ports::ensure_free("gateway", port).unwrap();
 }
@@ -117,7 +145,10 @@ fn a_run_directory_has_one_launcher() {
     let scratch = Scratch::new("lock");
     let lock = Lock::take(scratch.path()).unwrap().unwrap();
     assert!(Lock::take(scratch.path()).unwrap().is_none());
-    assert_eq!(Lock::holder(scratch.path()).unwrap().pid, std::process::id().cast_signed());
+    assert_eq!(
+        Lock::holder(scratch.path()).unwrap().pid,
+        std::process::id().cast_signed()
+    );
     drop(lock);
     assert!(Lock::take(scratch.path()).unwrap().is_some());
 }

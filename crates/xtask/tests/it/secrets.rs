@@ -49,25 +49,37 @@ fn many_processes_agree_on_the_same_new_secrets() {
         let threads: Vec<_> = (0..8)
             .map(|_| scope.spawn(|| Secrets::load_or_create(&dir).unwrap().admin_password))
             .collect();
-        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap())
+            .collect()
     });
     assert!(made.iter().all(|password| *password == made[0]));
 }
 
 #[test]
 fn a_database_url_changes_its_parts_and_keeps_the_rest() {
-    let url: DatabaseUrl = "postgresql://postgres:p%40ss@db.example:5433/main?sslmode=require".parse().unwrap();
+    let url: DatabaseUrl = "postgresql://postgres:p%40ss@db.example:5433/main?sslmode=require"
+        .parse()
+        .unwrap();
     assert_eq!(url.password().unwrap(), "p@ss");
     assert_eq!(url.database(), "main");
     assert_eq!(
-        url.with_role("pledge", "abc").with_database("careforall").to_string(),
+        url.with_role("pledge", "abc")
+            .with_database("careforall")
+            .to_string(),
         "postgres://pledge:abc@db.example:5433/careforall?sslmode=require"
     );
     assert_eq!(
         url.with_password(None).to_string(),
         "postgres://postgres@db.example:5433/main?sslmode=require"
     );
-    for wrong in ["mysql://a@b/c", "postgres://host/db", "postgres://@host/db", ""] {
+    for wrong in [
+        "mysql://a@b/c",
+        "postgres://host/db",
+        "postgres://@host/db",
+        "",
+    ] {
         wrong.parse::<DatabaseUrl>().unwrap_err();
     }
 }

@@ -38,21 +38,61 @@ axum.workspace = true
 #[test]
 fn a_good_manifest_passes_and_each_fault_is_found() {
     let path = "services/pledge/Cargo.toml";
-    let check = |manifest: &str| tidy::manifests(&Tree::of([(path, manifest), ("services/user/Cargo.toml", "")]));
+    let check = |manifest: &str| {
+        tidy::manifests(&Tree::of([
+            (path, manifest),
+            ("services/user/Cargo.toml", ""),
+        ]))
+    };
     let of_pledge = |manifest: &str| -> Vec<Finding> {
-        check(manifest).into_iter().filter(|finding| finding.path == path).collect()
+        check(manifest)
+            .into_iter()
+            .filter(|finding| finding.path == path)
+            .collect()
     };
     assert_eq!(of_pledge(MEMBER), []);
     let bad = [
-        ("name = \"pledge\"\nversion", "name = \"gift\"\nversion", "called like its folder"),
-        ("edition.workspace = true", "edition = \"2024\"", "`package.edition` is inherited"),
-        ("[lints]\nworkspace = true", "[lints]", "lints are inherited"),
+        (
+            "name = \"pledge\"\nversion",
+            "name = \"gift\"\nversion",
+            "called like its folder",
+        ),
+        (
+            "edition.workspace = true",
+            "edition = \"2024\"",
+            "`package.edition` is inherited",
+        ),
+        (
+            "[lints]\nworkspace = true",
+            "[lints]",
+            "lints are inherited",
+        ),
         ("[lib]\ntest = false", "[lib]", "[lib] test = false"),
-        ("name = \"pledge\"\ntest = false", "name = \"pledge\"", "[[bin]] test = false"),
-        ("axum.workspace = true", "axum = \"0.8\"", "more than `workspace = true`"),
-        ("axum.workspace = true", "axum = { workspace = true, features = [] }", "more than `workspace = true`"),
-        ("axum.workspace = true", "user.workspace = true", "`user` is no dependency"),
-        ("axum.workspace = true", "testkit.workspace = true", "testkit is for tests"),
+        (
+            "name = \"pledge\"\ntest = false",
+            "name = \"pledge\"",
+            "[[bin]] test = false",
+        ),
+        (
+            "axum.workspace = true",
+            "axum = \"0.8\"",
+            "more than `workspace = true`",
+        ),
+        (
+            "axum.workspace = true",
+            "axum = { workspace = true, features = [] }",
+            "more than `workspace = true`",
+        ),
+        (
+            "axum.workspace = true",
+            "user.workspace = true",
+            "`user` is no dependency",
+        ),
+        (
+            "axum.workspace = true",
+            "testkit.workspace = true",
+            "testkit is for tests",
+        ),
     ];
     for (from, to, what) in bad {
         assert!(MEMBER.contains(from), "{from}");
@@ -63,7 +103,9 @@ fn a_good_manifest_passes_and_each_fault_is_found() {
 #[test]
 fn layers_of_crates_are_kept() {
     let manifest = |name: &str, dependency: &str| {
-        MEMBER.replace("\"pledge\"", &format!("\"{name}\"")).replace("axum", dependency)
+        MEMBER
+            .replace("\"pledge\"", &format!("\"{name}\""))
+            .replace("axum", dependency)
     };
     for (name, dependency) in [
         ("chassis", "common"),
@@ -75,21 +117,38 @@ fn layers_of_crates_are_kept() {
     ] {
         let path = format!("crates/{name}/Cargo.toml");
         let tree = Tree::of([(path.as_str(), manifest(name, dependency).as_str())]);
-        only(&tidy::manifests(&tree), &path, &format!("`{dependency}` is no dependency of `{name}`"));
+        only(
+            &tidy::manifests(&tree),
+            &path,
+            &format!("`{dependency}` is no dependency of `{name}`"),
+        );
     }
 }
 
 #[test]
 fn shared_tables_have_one_text() {
     let good = [
-        ("migrations/pledge/0002_outbox.sql", "create table outbox ();"),
-        ("migrations/payment/0002_outbox.sql", "create table outbox ();"),
-        ("migrations/payment/0001_payments.sql", "create table payments ();"),
+        (
+            "migrations/pledge/0002_outbox.sql",
+            "create table outbox ();",
+        ),
+        (
+            "migrations/payment/0002_outbox.sql",
+            "create table outbox ();",
+        ),
+        (
+            "migrations/payment/0001_payments.sql",
+            "create table payments ();",
+        ),
     ];
     assert_eq!(tidy::migrations(&Tree::of(good)), []);
     let mut bad = good;
     bad[0].1 = "create table outbox (id int);";
-    only(&tidy::migrations(&Tree::of(bad)), "migrations/pledge/0002_outbox.sql", "differs from");
+    only(
+        &tidy::migrations(&Tree::of(bad)),
+        "migrations/pledge/0002_outbox.sql",
+        "differs from",
+    );
 }
 
 #[test]
@@ -98,32 +157,85 @@ fn imports_go_one_way() {
     let check = |file: &str, text: &str| {
         let path = format!("{base}/{file}");
         tidy::modules(&Tree::of([
-            (path.as_str(), text),
             (&format!("{base}/court.rs"), ""),
+            (&format!("{base}/error.rs"), ""),
+            (&format!("{base}/ledger.rs"), ""),
             (&format!("{base}/routes/mod.rs"), "pub mod create;"),
+            (path.as_str(), text),
         ]))
     };
     for (file, good) in [
-        ("lib.rs", "mod db; use crate::routes::create; use crate::court::Court;"),
-        ("routes/create.rs", "use crate::{App, db, court::Court, domain::Pledge, error::Error};"),
-        ("routes/create.rs", "use super::shared; fn f() { crate::db::insert() }"),
+        (
+            "lib.rs",
+            "mod db; use crate::routes::create; use crate::court::Court;",
+        ),
+        (
+            "routes/create.rs",
+            "use crate::{App, db, court::Court, domain::Pledge, error::Error};",
+        ),
+        (
+            "routes/create.rs",
+            "use super::shared; fn f() { crate::db::insert() }",
+        ),
         ("consumers/payment.rs", "use crate::App; use crate::court;"),
-        ("ledger.rs", "use crate::court; use crate::db; use crate::Error; use super::domain;"),
-        ("db/pledges.rs", "use crate::domain::Pledge; use super::rows;"),
-        ("domain.rs", "use common::money::Money; use super::domain::Pledge;"),
+        (
+            "ledger.rs",
+            "use crate::court; use crate::db; use crate::Error; use super::domain;",
+        ),
+        ("config.rs", "use crate::court::Court; use crate::domain;"),
+        (
+            "db/pledges.rs",
+            "use crate::domain::Pledge; use super::rows;",
+        ),
+        (
+            "domain.rs",
+            "use common::money::Money; use super::domain::Pledge;",
+        ),
     ] {
         assert_eq!(check(file, good), [], "{file}: {good}");
     }
     for (file, bad, what) in [
         ("domain.rs", "use crate::db;", "Domain names `crate::db`"),
-        ("domain.rs", "use crate::error::Error;", "Domain names `crate::error::Error`"),
-        ("db.rs", "use crate::court::Court;", "Db names `crate::court::Court`"),
-        ("db/pledges.rs", "use super::super::routes::create;", "Db names `crate::routes::create`"),
-        ("db.rs", "fn f(app: &crate::App) {}", "Db names `crate::App`"),
-        ("ledger.rs", "use crate::routes;", "Subject names `crate::routes`"),
-        ("ledger.rs", "fn f() { let x = crate::App::new(); }", "Subject names `crate::App::new`"),
-        ("routes/create.rs", "use crate::consumers::payment;", "Routes names `crate::consumers::payment`"),
-        ("workers/relay.rs", "fn f() { vec![crate::routes::x()]; }", "Workers names `crate::routes::x`"),
+        (
+            "domain.rs",
+            "use crate::error::Error;",
+            "Domain names `crate::error::Error`",
+        ),
+        (
+            "db.rs",
+            "use crate::court::Court;",
+            "Db names `crate::court::Court`",
+        ),
+        (
+            "db/pledges.rs",
+            "use super::super::routes::create;",
+            "Db names `crate::routes::create`",
+        ),
+        (
+            "db.rs",
+            "fn f(app: &crate::App) {}",
+            "Db names `crate::App`",
+        ),
+        (
+            "ledger.rs",
+            "use crate::routes;",
+            "Subject names `crate::routes`",
+        ),
+        (
+            "ledger.rs",
+            "fn f() { let x = crate::App::new(); }",
+            "Subject names `crate::App::new`",
+        ),
+        (
+            "routes/create.rs",
+            "use crate::consumers::payment;",
+            "Routes names `crate::consumers::payment`",
+        ),
+        (
+            "workers/relay.rs",
+            "fn f() { vec![crate::routes::x()]; }",
+            "Workers names `crate::routes::x`",
+        ),
     ] {
         only(&check(file, bad), &format!("{base}/{file}"), what);
     }
@@ -132,21 +244,55 @@ fn imports_go_one_way() {
 #[test]
 fn pure_modules_do_no_input_or_output() {
     for (path, good) in [
-        ("crates/common/src/money.rs", "use std::net::IpAddr; use serde::Serialize;"),
+        (
+            "crates/common/src/money.rs",
+            "use std::net::IpAddr; use serde::Serialize;",
+        ),
         ("crates/common/src/outbox.rs", "use sqlx::PgPool;"),
-        ("services/pledge/src/domain.rs", "use chassis::clock::Clock; use common::money::Money;"),
+        (
+            "services/pledge/src/domain.rs",
+            "use chassis::clock::Clock; use common::money::Money;",
+        ),
         ("services/payment/src/payment.rs", "use sqlx::PgPool;"),
     ] {
         assert_eq!(tidy::purity(&Tree::of([(path, good)])), [], "{path}");
     }
     for (path, bad, what) in [
-        ("crates/common/src/money.rs", "use sqlx::Type;", "`sqlx::Type` does I/O"),
-        ("crates/common/src/events/mod.rs", "fn f() { tokio::task::yield_now(); }", "`tokio::task::yield_now`"),
-        ("crates/common/src/payment/mod.rs", "#[derive(sqlx::Type)] struct S;", "`sqlx::Type`"),
-        ("services/pledge/src/domain.rs", "use axum::http::StatusCode;", "`axum::http::StatusCode`"),
-        ("services/pledge/src/domain/name.rs", "use chassis::http::Problem;", "`chassis::http::Problem`"),
-        ("services/pledge/src/domain.rs", "use common::outbox;", "`common::outbox`"),
-        ("services/payment/src/signature.rs", "use std::fs::File;", "`std::fs::File`"),
+        (
+            "crates/common/src/money.rs",
+            "use sqlx::Type;",
+            "`sqlx::Type` does I/O",
+        ),
+        (
+            "crates/common/src/events/mod.rs",
+            "fn f() { tokio::task::yield_now(); }",
+            "`tokio::task::yield_now`",
+        ),
+        (
+            "crates/common/src/payment/mod.rs",
+            "#[derive(sqlx::Type)] struct S;",
+            "`sqlx::Type`",
+        ),
+        (
+            "services/pledge/src/domain.rs",
+            "use axum::http::StatusCode;",
+            "`axum::http::StatusCode`",
+        ),
+        (
+            "services/pledge/src/domain/name.rs",
+            "use chassis::http::Problem;",
+            "`chassis::http::Problem`",
+        ),
+        (
+            "services/pledge/src/domain.rs",
+            "use common::outbox;",
+            "`common::outbox`",
+        ),
+        (
+            "services/payment/src/signature.rs",
+            "use std::fs::File;",
+            "`std::fs::File`",
+        ),
     ] {
         only(&tidy::purity(&Tree::of([(path, bad)])), path, what);
     }
@@ -154,12 +300,30 @@ fn pure_modules_do_no_input_or_output() {
 
 #[test]
 fn the_readme_names_tests_that_exist() {
-    let tests = ("crates/proof/tests/it/crash.rs", "#[test]\nfn one_charge() {}\n");
+    let tests = (
+        "crates/proof/tests/it/crash.rs",
+        "#[test]\nfn one_charge() {}\n",
+    );
     let check = |readme: &str| tidy::readme(&Tree::of([("README.md", readme), tests]));
-    assert_eq!(check("| once | `court.rs` | `crates/proof/tests/it/crash.rs::one_charge` |"), []);
-    only(&check("| x | `crates/proof/tests/it/crash.rs::two` |"), "README.md", "no such test");
-    only(&check("| x | `crates/proof/tests/it/gone.rs::one_charge` |"), "README.md", "no such file");
-    only(&check("nothing is promised"), "README.md", "no table cell names a test");
+    assert_eq!(
+        check("| once | `court.rs` | `crates/proof/tests/it/crash.rs::one_charge` |"),
+        []
+    );
+    only(
+        &check("| x | `crates/proof/tests/it/crash.rs::two` |"),
+        "README.md",
+        "no such test",
+    );
+    only(
+        &check("| x | `crates/proof/tests/it/gone.rs::one_charge` |"),
+        "README.md",
+        "no such file",
+    );
+    only(
+        &check("nothing is promised"),
+        "README.md",
+        "no table cell names a test",
+    );
     only(&tidy::readme(&Tree::of([tests])), "README.md", "is missing");
 }
 
@@ -169,17 +333,32 @@ fn long_files_are_found() {
     let tree = |path: &str, count: usize| Tree::of([(path, lines(count).as_str())]);
     assert_eq!(tidy::size(&tree("crates/common/src/ids.rs", 400)), []);
     assert_eq!(tidy::size(&tree("crates/common/tests/it/ids.rs", 900)), []);
-    only(&tidy::size(&tree("crates/common/src/ids.rs", 401)), "crates/common/src/ids.rs", "401 lines");
-    only(&tidy::size(&tree("services/user/src/main.rs", 31)), "services/user/src/main.rs", "31 lines");
+    only(
+        &tidy::size(&tree("crates/common/src/ids.rs", 401)),
+        "crates/common/src/ids.rs",
+        "401 lines",
+    );
+    only(
+        &tidy::size(&tree("services/user/src/main.rs", 31)),
+        "services/user/src/main.rs",
+        "31 lines",
+    );
 }
 
 #[test]
 fn each_table_has_one_author() {
-    let pledges = ("services/pledge/src/db/pledges.rs", "const A: &str = \"insert into pledges (id) values ($1) on conflict (id) do update set x = 1\"; const B: &str = \"select 1 from outbox for update of outbox\";");
+    let pledges = (
+        "services/pledge/src/db/pledges.rs",
+        "const A: &str = \"insert into pledges (id) values ($1) on conflict (id) do update set x = 1\"; const B: &str = \"select 1 from outbox for update of outbox\";",
+    );
     assert_eq!(tidy::sql(&Tree::of([pledges])), []);
     let other = "fn f() { query(\"with gone as (delete from pledges returning id) select id from gone\"); }";
     let two = Tree::of([pledges, ("services/pledge/src/db/sweep.rs", other)]);
-    only(&tidy::sql(&two), "services/pledge/src/db/pledges.rs", "table `pledges` is written here and in");
+    only(
+        &tidy::sql(&two),
+        "services/pledge/src/db/pledges.rs",
+        "table `pledges` is written here and in",
+    );
     let elsewhere = Tree::of([("services/payment/src/db/pledges.rs", other), pledges]);
     assert_eq!(tidy::sql(&elsewhere), [], "each service has its own tables");
 
@@ -188,7 +367,11 @@ fn each_table_has_one_author() {
     only(&tidy::sql(&Tree::of([(path, route)])), path, "runs SQL");
     let update = "fn f() -> &'static str { \"update only pledges as p set status = 'x'\" }";
     let path = "services/pledge/src/court.rs";
-    only(&tidy::sql(&Tree::of([(path, update)])), path, "writes table");
+    only(
+        &tidy::sql(&Tree::of([(path, update)])),
+        path,
+        "writes table",
+    );
 }
 
 #[test]
@@ -206,5 +389,8 @@ fn words_without_a_place_are_found() {
     ] {
         only(&tidy::words(&Tree::of([(path, bad)])), path, "line 1");
     }
-    assert_eq!(tidy::words(&Tree::of([(path, "#[expect(dead_code, reason = \"x\")]")])), []);
+    assert_eq!(
+        tidy::words(&Tree::of([(path, "#[expect(dead_code, reason = \"x\")]")])),
+        []
+    );
 }

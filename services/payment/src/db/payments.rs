@@ -1,4 +1,7 @@
 //! Payments: made once, moved under their lock, and what is known of the call that opens their intent.
+//!
+//! Statements that look up many rows at once are planned at each call (`persistent(false)`): PostgreSQL would keep
+//! the plan that it made while the table was small, which reads the whole table, until the next analyze.
 
 use std::collections::HashSet;
 
@@ -154,6 +157,7 @@ pub async fn announce(
     )
     .bind(traces.iter().map(|(id, _)| id.get()).collect::<Vec<_>>())
     .bind(traces.iter().map(|(_, trace)| *trace).collect::<Vec<_>>())
+    .persistent(false)
     .execute(connection)
     .await?;
     Ok(())
@@ -212,6 +216,7 @@ pub async fn lock(
     )
     .bind(ids.iter().map(|id| id.get()).collect::<Vec<_>>())
     .bind(intents)
+    .persistent(false)
     .fetch_all(connection)
     .await?;
     rows.into_iter().map(Payment::try_from).collect()
@@ -261,6 +266,7 @@ pub async fn save(connection: &mut PgConnection, changed: &[Saved<'_>]) -> Resul
     .bind(failures().map(|f| f.and_then(|f| f.message.as_deref())).collect::<Vec<_>>())
     .bind(payments().map(|p| p.version).collect::<Vec<_>>())
     .bind(payments().map(|p| p.updated_at).collect::<Vec<_>>())
+    .persistent(false)
     .execute(connection)
     .await?;
     if saved.rows_affected() == changed.len() as u64 {
@@ -347,6 +353,7 @@ pub async fn take_unanswered(
     .bind(now)
     .bind(now + hold)
     .bind(limit)
+    .persistent(false)
     .fetch_all(executor)
     .await?;
     let typed = |(id, tries, requested_at)| (PaymentId::from(id), tries, requested_at);

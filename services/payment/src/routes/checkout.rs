@@ -11,7 +11,7 @@ use serde::Deserialize;
 use tracing::Instrument;
 use utoipa::IntoParams;
 
-use crate::{App, charge, error::Error};
+use crate::{App, charge, db::payments, error::Error};
 
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -51,12 +51,12 @@ async fn open(app: App, id: PaymentId, admission: Admission) -> Result<String, E
     let ticket = app.signer.open(&ticket, app.clock.now())?;
     // Before anything is made: a ticket opens payments of its own pledge only.
     let first = id == PaymentId::of(ticket.pledge_id, 1);
-    let payment = match crate::db::payments::find(app.db.pool(), id).await? {
+    let payment = match payments::find(app.db.pool(), id).await? {
         Some(payment) if payment.pledge_id == ticket.pledge_id => payment,
-        None if first => charge::from_ticket(&app, ticket).await?,
+        None if first => app.charges.by_ticket(ticket).await?,
         _ => return Err(Error::TicketInvalid),
     };
-    let asked = charge::intent_of(&app, payment).await?;
+    let asked = app.charges.intent_of(payment).await?;
     charge::record(app.db.pool(), &asked).await?;
-    Ok(charge::checkout_url(&app, &asked.intent))
+    Ok(app.charges.checkout_url(&asked.intent))
 }

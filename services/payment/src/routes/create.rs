@@ -72,14 +72,14 @@ pub async fn create(
         return Ok(reply.into_response());
     }
     let payment = allowed(&app, caller, &headers, body).await?;
-    let asked = charge::intent_of(&app, payment).await?;
+    let asked = app.charges.intent_of(payment).await?;
     let mut tx = app.db.begin().await?;
     let payment = charge::record(&mut *tx, &asked).await?;
     let payable = Payable {
         expires_at: payment.expires_at,
         payment: View::from(&payment),
         client_secret: asked.intent.client_secret.expose_secret().to_owned(),
-        checkout_url: charge::checkout_url(&app, &asked.intent),
+        checkout_url: app.charges.checkout_url(&asked.intent),
     };
     let reply = Reply::json(StatusCode::CREATED, &payable);
     let sealed = app.sealer.seal_reply(&claim, &reply);
@@ -112,7 +112,7 @@ async fn allowed(
         .map(|ticket| app.signer.open(&ticket, app.clock.now()))
     {
         Some(Ok(ticket)) if ticket.pledge_id == pledge => {
-            return charge::from_ticket(app, ticket).await;
+            return app.charges.by_ticket(ticket).await;
         }
         Some(Ok(_) | Err(TicketError::Invalid)) => return Err(Error::TicketInvalid),
         Some(Err(TicketError::Expired)) => Error::TicketExpired,

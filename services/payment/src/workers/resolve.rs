@@ -48,7 +48,7 @@ pub async fn round(app: &App) -> Result<usize, Error> {
         let Some(payment) = payments::find(app.db.pool(), id).await? else {
             continue;
         };
-        match charge::open(app, payment).await {
+        match app.charges.open(payment).await {
             Ok(asked) => {
                 charge::record(app.db.pool(), &asked).await?;
                 tracing::info!(payment.id = %id, "the intent of a call without an answer was resolved");

@@ -125,7 +125,8 @@ fn a_decline_is_logged_and_ends_nothing() {
 
 #[test]
 fn amounts_are_not_taken_from_a_message_alone() {
-    let table: [(&str, fn(&mut News)); 7] = [
+    type Change = fn(&mut News);
+    let table: [(&str, Change); 7] = [
         ("more than asked", |news| {
             news.what = What::Captured { taken: 2501 }
         }),

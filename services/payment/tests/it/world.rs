@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use chassis::{clock::Clock, kafka, lifecycle::Lifecycle};
+use chassis::{clock::Clock, kafka, lifecycle::Lifecycle, telemetry};
 use chrono::{DateTime, Utc};
 use common::{
     auth::tokens::{Signer, Ticket},
@@ -61,12 +61,13 @@ impl Default for Plan {
 pub struct World {
     pub service: Running,
     pub psp: Simulator,
-    pub database: Database,
     pub pool: PgPool,
     pub kafka: kafka::Config,
     pub signer: Signer,
     pub clock: Clock,
     pub life: Lifecycle,
+    /// Dropped last, and the database with it.
+    _database: Database,
 }
 
 /// The provider. Its port is taken from the start, but refuses connections until it is up.
@@ -101,6 +102,13 @@ impl World {
     }
 
     pub async fn of(plan: Plan) -> Self {
+        // Spans are real in these tests; nobody reads their log.
+        let telemetry = telemetry::Config {
+            endpoint: None,
+            ratio: 1.0,
+            filter: "off".to_owned(),
+        };
+        drop(telemetry::install("payment", &telemetry).unwrap());
         let mut psp = Simulator::new(plan.clock.clone());
         let database = Database::create("payment", &payment::MIGRATOR).await;
         let kafka = testkit::kafka();
@@ -135,9 +143,9 @@ impl World {
             clock: plan.clock,
             service,
             psp,
-            database,
             kafka,
             life,
+            _database: database,
         };
         if plan.up {
             world.psp_comes_up();
@@ -194,8 +202,10 @@ impl World {
     /// Asks for the payment of a gift by its ticket, which must succeed.
     pub async fn open(&self, gift: &Gift) -> Open {
         let reply = self.post(&gift.body()).await;
-        assert_eq!(reply.status(), StatusCode::CREATED);
-        Open::from(&reply.json().await.unwrap())
+        let status = reply.status();
+        let body: Value = reply.json().await.unwrap();
+        assert_eq!(status, StatusCode::CREATED, "{body}");
+        Open::from(&body)
     }
 
     pub async fn get(&self, gift: &Gift) -> Response {

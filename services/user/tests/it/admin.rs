@@ -1,6 +1,7 @@
+use chassis::env::Env;
 use serde_json::Value;
 use testkit::Database;
-use user::FirstAdmin;
+use user::{Config, FirstAdmin};
 
 use crate::helpers::{PASSWORD, config};
 
@@ -63,4 +64,25 @@ fn an_admin_needs_an_address_and_a_password_that_a_donor_could_register_with() {
         refused.starts_with("ADMIN_PASSWORD") && !refused.contains("admin123"),
         "{refused}"
     );
+}
+
+#[test]
+fn half_an_admin_is_a_mistake_that_is_named() {
+    let mut env = Env::of([("ADMIN_EMAIL", EMAIL), ("ARGON2_PARALLEL", "0")]);
+    let config = Config::read(&mut env);
+    assert!(config.admin.is_none());
+    assert_eq!(config.argon2_parallel, 1);
+    let problem = env.finish(config).err().unwrap().to_string();
+    assert!(
+        problem.contains("ADMIN_EMAIL and ADMIN_PASSWORD come together"),
+        "{problem}"
+    );
+    for missing in [
+        "DATABASE_URL",
+        "JWT_PRIVATE_KEY",
+        "JWT_PUBLIC_KEYS",
+        "DONOR_REF_SECRET",
+    ] {
+        assert!(problem.contains(missing), "{problem}");
+    }
 }

@@ -1,0 +1,115 @@
+//! How the provider's replies are understood.
+
+use http::StatusCode;
+use payment::provider::{Failure, read};
+use secrecy::ExposeSecret;
+use serde_json::{Value, json};
+
+fn intent() -> Value {
+    json!({
+        "id": "pi_1", "object": "payment_intent", "amount": 2500, "currency": "usd", "livemode": false,
+        "client_secret": "pi_1_secret_2", "status": "requires_payment_method", "field_of_tomorrow": [1],
+    })
+}
+
+fn understand(status: u16, body: &Value) -> Result<String, Failure> {
+    let status = StatusCode::from_u16(status).unwrap();
+    read(status, body.to_string().as_bytes()).map(|intent| intent.id)
+}
+
+fn error(status: u16, error: &Value) -> Failure {
+    understand(status, &json!({"error": error})).unwrap_err()
+}
+
+#[test]
+fn an_intent_is_read_and_its_secret_is_not_shown() {
+    let read = read(StatusCode::OK, intent().to_string().as_bytes()).unwrap();
+    assert_eq!(
+        (read.id.as_str(), read.amount, read.currency.as_str()),
+        ("pi_1", 2500, "usd")
+    );
+    assert_eq!(read.client_secret.expose_secret(), "pi_1_secret_2");
+    assert!(!format!("{read:?}").contains("pi_1_secret_2"));
+}
+
+#[test]
+fn a_reply_that_is_no_intent_leaves_the_outcome_unknown() {
+    let mut traversing = intent();
+    traversing["id"] = json!("pi_1/../../v1/charges");
+    for body in [json!({}), json!([]), json!("pi_1"), traversing] {
+        assert!(
+            matches!(understand(200, &body), Err(Failure::Unknown(_))),
+            "{body}"
+        );
+    }
+    assert!(matches!(
+        read(StatusCode::OK, b"<html>"),
+        Err(Failure::Unknown(_))
+    ));
+    for status in [300, 500, 502, 503] {
+        assert!(
+            matches!(understand(status, &json!({})), Err(Failure::Unknown(_))),
+            "{status}"
+        );
+    }
+}
+
+#[test]
+fn a_twin_that_is_running_is_waited_for_and_a_busy_provider_is_left_alone() {
+    let twin = json!({"type": "idempotency_error", "code": "idempotency_key_in_use"});
+    assert!(matches!(error(409, &twin), Failure::Running(_)));
+    let busy = json!({"type": "invalid_request_error", "code": "rate_limit"});
+    assert!(matches!(error(429, &busy), Failure::Unavailable(_)));
+}
+
+#[test]
+fn what_is_about_this_payment_is_a_refusal_for_good() {
+    let small = json!({"type": "invalid_request_error", "code": "amount_too_small", "param": "amount", "message": "m"});
+    match error(400, &small) {
+        Failure::Refused {
+            declined: false,
+            code,
+            message,
+        } => {
+            assert_eq!(
+                (code.as_str(), message.as_deref()),
+                ("amount_too_small", Some("m"))
+            );
+        }
+        other => panic!("{other:?}"),
+    }
+    let card =
+        json!({"type": "card_error", "code": "card_declined", "decline_code": "do_not_honor"});
+    match error(402, &card) {
+        Failure::Refused {
+            declined: true,
+            code,
+            ..
+        } => assert_eq!(code, "do_not_honor"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn what_would_hit_every_payment_alike_ends_none() {
+    let table = [
+        (400, json!({"type": "idempotency_error"})),
+        (
+            400,
+            json!({"type": "invalid_request_error", "code": "parameter_unknown", "param": "capture_method"}),
+        ),
+        (400, json!({})),
+        (401, json!({"type": "invalid_request_error"})),
+        (403, json!({"type": "invalid_request_error"})),
+        (
+            404,
+            json!({"type": "invalid_request_error", "code": "resource_missing", "param": "intent"}),
+        ),
+    ];
+    for (status, body) in table {
+        assert!(
+            matches!(error(status, &body), Failure::Misconfigured(_)),
+            "{status} {body}"
+        );
+    }
+}
