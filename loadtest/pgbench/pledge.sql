@@ -6,7 +6,7 @@ with gift as (
 ), claimed as (
     insert into idempotency (scope, fingerprint, status, headers, body)
     select sha256(uuid_send(pledge_id)), sha256(uuid_send(contact_id)), 201,
-           '[["content-type","application/json"]]'::json, convert_to(repeat('r', 1200), 'UTF8')
+           '[["content-type","application/json"]]'::json, convert_to(repeat('r', 1700), 'UTF8')
     from gift
     on conflict do nothing
     returning scope
@@ -20,8 +20,8 @@ with gift as (
     from fresh
 )
 insert into outbox (event_id, topic, key, kind, payload, traceparent)
-select gen_random_uuid(), 'cfa.pledge.events.v1', pledge_id::text, 'pledge.created', convert_to(repeat('e', 700), 'UTF8'), repeat('t', 55)
+select gen_random_uuid(), 'cfa.pledge.events.v1', pledge_id::text, 'pledge.created', convert_to(repeat('e', 640), 'UTF8'), repeat('t', 55)
 from fresh
 union all
-select gen_random_uuid(), 'cfa.contact.state.v1', contact_id::text, 'contact.changed', convert_to(repeat('c', 200), 'UTF8'), repeat('t', 55)
+select gen_random_uuid(), 'cfa.contact.state.v1', contact_id::text, 'contact.changed', convert_to(repeat('c', 170), 'UTF8'), repeat('t', 55)
 from fresh;

@@ -22,6 +22,8 @@ pub struct Machine {
     pub memory_gib: u64,
     /// The commit, with a `+` where the tree had changes.
     pub commit: String,
+    /// `release`, or `debug`, whose speed says nothing.
+    pub build: &'static str,
     /// PostgreSQL's version and what decides its speed.
     pub postgres: String,
 }
@@ -36,6 +38,7 @@ impl Machine {
             processor: field(&cpu, "model name").unwrap_or("an unknown processor").to_owned(),
             memory_gib: kilobytes(&memory, "MemTotal").unwrap_or(0).div_ceil(1024 * 1024),
             commit: commit(root),
+            build: if fleet.release { "release" } else { "debug" },
             postgres: super::psql(fleet)?.query(
                 "select 'PostgreSQL ' || split_part(current_setting('server_version'), ' ', 1) || string_agg(', ' || name || '=' || setting, '' order by name)
                  from pg_settings where name in ('fsync', 'synchronous_commit', 'full_page_writes')",

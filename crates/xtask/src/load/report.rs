@@ -81,13 +81,14 @@ impl Report {
             ..
         } = self.settings;
         let mut text = format!(
-            "{} cores, {}, {} GiB; {}; commit {}, release build\n\
+            "{} cores, {}, {} GiB; {}; commit {}, {} build\n\
              closed loops of {connections} connections for {seconds} s; services, stores and load share the machine\n\n",
             self.machine.cores,
             self.machine.processor,
             self.machine.memory_gib,
             self.machine.postgres,
             self.machine.commit,
+            self.machine.build,
         );
         for row in self.rows() {
             let goal = match row.goal {

@@ -6,6 +6,7 @@
 mod manifests;
 mod migrations;
 mod modules;
+mod monitoring;
 mod purity;
 mod readme;
 mod size;
@@ -17,6 +18,7 @@ mod words;
 pub use manifests::manifests;
 pub use migrations::migrations;
 pub use modules::modules;
+pub use monitoring::monitoring;
 pub use purity::purity;
 pub use readme::readme;
 pub use size::size;
@@ -26,7 +28,7 @@ pub use words::words;
 
 /// Everything that the checks find, in the order of the paths.
 pub fn check(tree: &Tree) -> Vec<Finding> {
-    let checks = [manifests, migrations, modules, purity, readme, size, sql, words];
+    let checks = [manifests, migrations, modules, monitoring, purity, readme, size, sql, words];
     let mut findings: Vec<Finding> = checks.iter().flat_map(|check| check(tree)).collect();
     findings.sort();
     findings.dedup();

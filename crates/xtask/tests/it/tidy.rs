@@ -394,3 +394,43 @@ fn words_without_a_place_are_found() {
         []
     );
 }
+
+#[test]
+fn a_dashboard_asks_only_for_metrics_that_exist() {
+    let registered = (
+        "crates/chassis/src/metrics.rs",
+        "counter(\"http_requests_total\") histogram(\"http_seconds\")",
+    );
+    let dashboard = |expression: &str| {
+        let text =
+            serde_json::json!({ "panels": [{ "targets": [{ "expr": expression }] }] }).to_string();
+        tidy::monitoring(&Tree::of([
+            registered,
+            ("grafana/dashboards/fleet.json", &text),
+        ]))
+    };
+    for good in [
+        "sum by (job) (rate(http_requests_total{status=~\"5..\"}[1m])) or vector(0)",
+        "histogram_quantile(0.95, sum by (job, le) (rate(http_seconds_bucket[$__rate_interval])))",
+        "sum(up)",
+    ] {
+        assert_eq!(dashboard(good), [], "{good}");
+    }
+    only(
+        &dashboard("sum by (route) (rate(http_request_total[1m]))"),
+        "grafana/dashboards/fleet.json",
+        "`http_request_total`",
+    );
+}
+
+#[test]
+fn every_service_is_scraped() {
+    let manifest = ("services/pledge/Cargo.toml", "");
+    let scraped = ("prometheus.yml", "scrape_configs:\n  - job_name: pledge\n");
+    assert_eq!(tidy::monitoring(&Tree::of([manifest, scraped])), []);
+    only(
+        &tidy::monitoring(&Tree::of([manifest])),
+        "prometheus.yml",
+        "no job `pledge`",
+    );
+}

@@ -1,3 +1,7 @@
+use argon2::{
+    Argon2,
+    password_hash::{PasswordVerifier, phc::PasswordHash},
+};
 use chassis::http::Problem;
 use user::{Email, Error, Hasher, Password, Refused};
 
@@ -17,6 +21,10 @@ async fn a_hash_is_argon2id_with_the_parameters_of_owasp_and_so_is_the_one_of_no
         parameters(&hash),
         ["", "argon2id", "v=19", "m=19456,t=2,p=1"]
     );
+    let read = PasswordHash::new(&hash).unwrap();
+    Argon2::default()
+        .verify_password(PASSWORD.as_bytes(), &read)
+        .expect("the library agrees");
     assert_eq!(parameters(&hash), parameters(Hasher::NOBODY));
     assert_eq!(
         hash.len(),

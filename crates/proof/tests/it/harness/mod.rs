@@ -7,6 +7,7 @@
 //!
 //! A fleet is started by the first test that needs it, and ended by its [`caretaker`] when this process ends.
 
+mod cache;
 mod caretaker;
 mod donor;
 mod provider;
@@ -27,7 +28,7 @@ use xtask::{
 };
 
 pub use donor::{Gift, Intent, Wish, as_a_client};
-pub use provider::{Event, event, now, sign};
+pub use provider::{event, now, sign};
 pub use world::{World, success};
 
 /// One runtime for all tests, because connections must not end with the test that made them.

@@ -45,6 +45,11 @@ impl World {
     /// Restarts a service so that it dies at a crash point. Nothing must be on its way, or it dies too early.
     pub async fn arm(&self, name: &str, failpoint: &str) {
         self.until_quiet().await;
+        self.rearm(name, failpoint);
+    }
+
+    /// The same at once.
+    pub fn rearm(&self, name: &str, failpoint: &str) {
         block_in_place(|| {
             let mut fleet = self.fleet();
             fleet.terminate(name);

@@ -49,7 +49,9 @@ impl World {
         let spans = Spans::receive()?;
         let options = options
             .env("*", "OTEL_EXPORTER_OTLP_ENDPOINT", &spans.endpoint)
-            .env("*", "OTEL_TRACES_SAMPLER_ARG", "0");
+            .env("*", "OTEL_TRACES_SAMPLER_ARG", "0")
+            // Nothing private may be logged at any level.
+            .env("*", "RUST_LOG", "debug");
         let database = options.backends.database_url.with_database(&options.database);
         let caretaker = caretaker::appoint(&options.run_dir, &database)?;
         let fleet = options.start()?;
@@ -166,6 +168,13 @@ impl World {
         let reply = request.json(&body).send().await.expect("the gateway answers");
         let session = success(reply).await;
         session["access_token"].as_str().expect("a token").to_owned()
+    }
+
+    /// What a service tells its monitoring.
+    pub async fn metrics(&self, name: &str) -> String {
+        let url = self.fleet.lock().unwrap_or_else(PoisonError::into_inner).url(name);
+        let reply = self.client.get(format!("{url}/metrics")).send().await;
+        reply.expect("the service answers").text().await.expect("a text")
     }
 
     /// The logs of all processes, by their names.
