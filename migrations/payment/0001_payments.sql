@@ -31,7 +31,6 @@ create table payments (
     expires_at       timestamptz not null, -- the pledge's own
     version          bigint      not null, -- of the last published snapshot
     traceparent      text,                 -- of the pledge, so that one trace leads from the pledge to the mail
-    announced        boolean     not null, -- whether the pledge's own event has come, with its traceparent
     created_at       timestamptz not null,
     updated_at       timestamptz not null,
     constraint payments_pkey primary key (payment_id),

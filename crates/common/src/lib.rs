@@ -3,6 +3,7 @@
 //! `ids`, `money`, `payment` and `events` are pure: no I/O crate appears in them.
 
 pub mod auth;
+pub mod contact;
 pub mod events;
 pub mod group_commit;
 pub mod idempotency;

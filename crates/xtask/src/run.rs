@@ -36,14 +36,27 @@ pub fn attached(command: &mut Command) -> Result<ExitStatus> {
     let finished = interrupt::poll(FOR_EVER, || Ok(child.0.try_wait()?));
     if finished.is_err() {
         if let Some(identity) = identity {
-            identity.signal(Signal::SIGTERM);
-            identity.wait_gone(Duration::from_secs(10), || {
-                child.0.try_wait().is_ok_and(|status| status.is_some())
-            });
+            end_tree(identity, &mut child.0);
         }
         interrupt::check()?;
     }
     finished?.with_context(|| format!("{name} did not end"))
+}
+
+/// Cargo does not pass a signal on, so its compilers and test programs are told as well.
+fn end_tree(identity: Identity, child: &mut Child) {
+    let tree = identity.descendants();
+    for one in tree.iter().chain([&identity]) {
+        one.signal(Signal::SIGTERM);
+    }
+    identity.wait_gone(Duration::from_secs(10), || {
+        child.try_wait().is_ok_and(|status| status.is_some())
+    });
+    for one in tree {
+        if !one.wait_gone(Duration::from_secs(1), || false) {
+            one.signal(Signal::SIGKILL);
+        }
+    }
 }
 
 /// Runs the command to its end and returns what it wrote. A failure carries the end of its output.

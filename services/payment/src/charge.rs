@@ -4,28 +4,32 @@
 //! answer is recorded by compare-and-set. Whoever repeats it, a second click, another process, or the resolver
 //! after a crash, sends the same key and the same bytes, and the provider answers all of them with the same intent.
 
-use chassis::{clock::Clock, db::Db, telemetry};
-use chrono::Duration;
+use chassis::{clock::Clock, db::Db, lifecycle::Lifecycle, telemetry};
+use chrono::{DateTime, Duration, Utc};
 use common::{
     auth::tokens::Ticket,
     events::Event,
-    ids::PaymentId,
+    group_commit::Writer,
+    idempotency::{self, Claim, Reply},
+    ids::{PaymentId, PledgeId},
     outbox,
     payment::{Event as Happened, State},
 };
 use secrecy::ExposeSecret;
-use sqlx::PgExecutor;
 
 use crate::{
     alarm,
     config::Psp,
     db::{
+        lookup,
         payments::{self, NewPayment, Saved},
-        transitions::{self, Recorded},
+        transitions,
     },
-    domain::{Decline, Origin, Outcome, Payment, Told},
+    domain::{Called, Decline, Origin, Outcome, Payment, Told},
     error::Error,
+    opening::{New, Opened, Opening, Openings},
     provider::{Failure, Intent, Stripe},
+    recording::{Recorded, Recording, Recordings},
 };
 
 /// Opens intents.
@@ -33,9 +37,27 @@ pub struct Charges {
     db: Db,
     clock: Clock,
     psp: Stripe,
+    openings: Writer<Openings>,
+    recordings: Writer<Recordings>,
     checkout_url: String,
     livemode: bool,
     resolve_after: Duration,
+}
+
+/// Somebody who may pay for a pledge.
+pub enum Payer {
+    /// With a ticket, which holds the facts that a payment is made of.
+    Ticket(Box<Ticket>),
+    /// By another right.
+    Pledge(PledgeId),
+}
+
+/// What the payer's request comes to.
+pub enum Begun {
+    /// The pledge's payment.
+    Found(Box<Called>),
+    /// An earlier reply to the same request, as it was stored.
+    Replayed(Reply),
 }
 
 /// The provider's answer about a payment's intent.
@@ -53,69 +75,62 @@ impl Charges {
     /// # Errors
     /// When the client cannot be set up.
     pub fn new(
-        db: &Db,
-        clock: &Clock,
         config: &Psp,
         resolve_after: Duration,
+        clock: &Clock,
+        db: &Db,
+        life: &Lifecycle,
     ) -> anyhow::Result<Self> {
+        let openings = Openings::new(clock.clone(), resolve_after);
         Ok(Self {
             db: db.clone(),
             clock: clock.clone(),
             psp: Stripe::new(config, clock)?,
+            openings: Writer::spawn("openings", openings, db, life),
+            recordings: Writer::spawn("recordings", Recordings, db, life),
             checkout_url: config.checkout_url.trim_end_matches('/').to_owned(),
             livemode: config.is_live(),
             resolve_after,
         })
     }
 
-    /// The pledge's payment, made from the ticket unless the pledge's event was faster.
+    /// Finds or makes the pledge's payment, and notes that its intent is about to be asked for.
     ///
     /// # Errors
-    /// 410 for a pledge that has lapsed unpaid.
-    pub async fn by_ticket(&self, ticket: Ticket) -> Result<Payment, Error> {
-        let pledge = ticket.pledge_id;
-        if let Some(payment) = payments::find_by_pledge(self.db.pool(), pledge).await? {
-            return Ok(payment);
-        }
+    /// 404 or 410 where there is none and none can be made.
+    pub async fn begin(&self, payer: Payer, claim: Option<Claim>) -> Result<Begun, Error> {
         let now = self.clock.now();
-        if ticket.pledge_expires_at <= now {
-            return Err(Error::PledgeExpired);
-        }
-        let (payment, created) = Payment::first(origin(ticket, telemetry::traceparent()), now);
-        let new = NewPayment {
-            frozen: payment.frozen(),
-            payment,
-            announced: false,
+        let (pledge, new, absent) = match payer {
+            Payer::Pledge(pledge) => (pledge, None, Error::NotThereYet),
+            Payer::Ticket(ticket) => {
+                let lives = ticket.pledge_expires_at > now;
+                let new = lives.then(|| self.new_payment(&ticket, now));
+                (ticket.pledge_id, new, Error::PledgeExpired)
+            }
         };
-        let mut tx = self.db.begin().await?;
-        let made = payments::insert_new(&mut tx, std::slice::from_ref(&new)).await?;
-        if made.contains(&new.payment.payment_id) {
-            outbox::enqueue(&mut tx, &created, new.payment.traceparent.clone()).await?;
-            tx.commit().await?;
-            return Ok(new.payment);
+        let opening = Opening { claim, pledge, new };
+        match self.openings.commit(opening).await? {
+            Opened::Found(called) => Ok(Begun::Found(called)),
+            Opened::Replayed(reply) => Ok(Begun::Replayed(reply)),
+            Opened::KeyReused => Err(idempotency::Error::KeyReused.into()),
+            Opened::Absent => Err(absent),
         }
-        tx.rollback().await?;
-        // The event, or another click, was faster, and has committed.
-        let found = payments::find_by_pledge(self.db.pool(), pledge).await?;
-        found.ok_or(Error::NotThereYet)
     }
 
-    /// The intent of a payment that can be paid. A new one is not recorded yet.
+    /// The intent of a payment that can be paid; a new one is not recorded yet.
     ///
     /// # Errors
     /// 409 or 410 for a payment that cannot be paid, 402 or 422 when the provider refuses for good, 503 when it does
     /// not answer.
-    pub async fn intent_of(&self, payment: Payment) -> Result<Asked, Error> {
+    pub async fn ask(&self, called: Box<Called>) -> Result<Asked, Error> {
+        let payment = &called.payment;
         if !payment.state.is_live() {
             return Err(Error::Closed);
         }
         if payment.state == State::Pending && payment.expires_at <= self.clock.now() {
             return Err(Error::PledgeExpired);
         }
-        let asked = match payment.provider_ref.clone() {
-            Some(known) => self.again(payment, &known).await?,
-            None => self.open(payment).await?,
-        };
+        let asked = self.ask_anyway(called).await?;
         match asked.intent.status.as_str() {
             // Its webhook is on its way.
             "canceled" => Err(Error::Closed),
@@ -123,28 +138,74 @@ impl Charges {
         }
     }
 
-    /// Opens the intent, or asks for it again by the same key, whether or not it can still be paid. It is not
-    /// recorded yet.
+    /// The intent of a payment, whether or not it can still be paid; a new one is not recorded yet.
     ///
     /// # Errors
     /// 402 or 422 when the provider refuses for good, 503 when it does not answer.
-    pub async fn open(&self, payment: Payment) -> Result<Asked, Error> {
+    pub async fn ask_anyway(&self, called: Box<Called>) -> Result<Asked, Error> {
+        let Called { payment, call } = *called;
         let id = payment.payment_id;
-        let now = self.clock.now();
-        let retry_at = now + self.resolve_after;
-        let Some(call) = payments::request(self.db.pool(), id, now, retry_at).await? else {
-            // Its webhook or a twin was faster than this look at it.
-            let payment = payments::find(self.db.pool(), id).await?;
-            let payment = payment.ok_or(Error::NotFound)?;
-            let known = payment.provider_ref.clone().ok_or(Error::Closed)?;
-            return self.again(payment, &known).await;
+        if let Some(known) = &payment.provider_ref {
+            return match self.psp.intent(known).await {
+                Ok(intent) => self.check(payment, intent),
+                Err(failure) => {
+                    note(id, &failure);
+                    Err(Error::PspUnavailable)
+                }
+            };
+        }
+        match self.psp.open(&call).await {
+            Ok(intent) => {
+                chassis::failpoint!("payment.after_intent_created");
+                self.check(payment, intent)
+            }
+            Err(failure) => Err(self.unanswered(id, failure).await?),
+        }
+    }
+
+    /// Records the intent, unless it was recorded before, together with the reply that tells of it. Gives the stored
+    /// reply of a twin that was faster.
+    ///
+    /// # Errors
+    /// When another intent is recorded already: that must not be, and is alarmed.
+    pub async fn finish(
+        &self,
+        asked: &Asked,
+        answer: Option<(Claim, Reply)>,
+    ) -> Result<Option<Reply>, Error> {
+        let payment_id = asked.payment.payment_id;
+        let is_new = asked.payment.provider_ref.is_none();
+        let recording = Recording {
+            payment_id,
+            intent: is_new.then(|| asked.intent.id.clone()),
+            answer,
         };
-        let intent = match self.psp.open(&call).await {
-            Ok(intent) => intent,
-            Err(failure) => return Err(self.unopened(id, failure).await?),
-        };
-        chassis::failpoint!("payment.after_intent_created");
-        self.check(payment, intent)
+        match self.recordings.commit(recording).await? {
+            Recorded::Stands => Ok(None),
+            Recorded::Replayed(reply) => Ok(Some(reply)),
+            Recorded::KeyReused => Err(idempotency::Error::KeyReused.into()),
+            Recorded::SecondIntent => {
+                let kind = alarm::SECOND_INTENT;
+                alarm::raise(kind, Some(payment_id), "another intent for the same key");
+                Err(Error::Internal(
+                    "a second intent for one payment".to_owned(),
+                ))
+            }
+        }
+    }
+
+    fn new_payment(&self, ticket: &Ticket, now: DateTime<Utc>) -> New {
+        let (mut payment, created) = Payment::first(origin(ticket), now);
+        // It is made because somebody is about to pay.
+        payment.outcome = Outcome::Requested;
+        New {
+            created: outbox::Row::of(&created, payment.traceparent.clone()),
+            payment: NewPayment {
+                frozen: payment.frozen(),
+                payment,
+                retry_at: Some(now + self.resolve_after),
+            },
+        }
     }
 
     /// Where the donor pays the intent.
@@ -152,16 +213,6 @@ impl Charges {
         let secret = [("client_secret", intent.client_secret.expose_secret())];
         let query = serde_urlencoded::to_string(secret).unwrap_or_default();
         format!("{}/{}?{query}", self.checkout_url, intent.id)
-    }
-
-    async fn again(&self, payment: Payment, known: &str) -> Result<Asked, Error> {
-        match self.psp.intent(known).await {
-            Ok(intent) => self.check(payment, intent),
-            Err(failure) => {
-                note(payment.payment_id, &failure);
-                Err(Error::PspUnavailable)
-            }
-        }
     }
 
     /// The provider's answers are checked as its webhooks are.
@@ -183,7 +234,7 @@ impl Charges {
     }
 
     /// What a call without an intent means for the payment, and for the reply.
-    async fn unopened(&self, id: PaymentId, failure: Failure) -> Result<Error, Error> {
+    async fn unanswered(&self, id: PaymentId, failure: Failure) -> Result<Error, Error> {
         note(id, &failure);
         match failure {
             Failure::Refused {
@@ -215,7 +266,7 @@ impl Charges {
     /// The provider will never open the intent: the payment has failed, unless an intent was recorded meanwhile.
     async fn fail(&self, id: PaymentId, decline: &Decline) -> Result<(), Error> {
         let mut tx = self.db.begin().await?;
-        let locked = payments::lock(&mut tx, &[id], &[]).await?;
+        let locked = lookup::lock(&mut tx, &[id], &[]).await?;
         let unopened = locked
             .into_iter()
             .find(|payment| payment.provider_ref.is_none());
@@ -238,7 +289,7 @@ impl Charges {
         };
         payments::save(&mut tx, &[saved]).await?;
         let trace_id = telemetry::trace_id();
-        let recorded = |step: &_| Recorded {
+        let recorded = |step: &_| transitions::Recorded {
             payment_id: id,
             version: payment.version,
             step: *step,
@@ -256,30 +307,6 @@ impl Charges {
     }
 }
 
-/// Records the intent, unless it was known before, on whatever the payment has become meanwhile, which is given back.
-///
-/// # Errors
-/// When another intent is recorded already: that must not be, and is alarmed.
-pub async fn record(executor: impl PgExecutor<'_>, asked: &Asked) -> Result<Payment, Error> {
-    if asked.payment.provider_ref.is_some() {
-        return Ok(asked.payment.clone());
-    }
-    let id = asked.payment.payment_id;
-    let payment = payments::record_intent(executor, id, &asked.intent.id).await?;
-    let payment = payment.ok_or(Error::NotFound)?;
-    if payment.provider_ref.as_deref() != Some(&asked.intent.id) {
-        alarm::raise(
-            alarm::SECOND_INTENT,
-            Some(id),
-            "another intent for the same key",
-        );
-        return Err(Error::Internal(
-            "a second intent for one payment".to_owned(),
-        ));
-    }
-    Ok(payment)
-}
-
 fn note(id: PaymentId, failure: &Failure) {
     match failure {
         Failure::Misconfigured(said) => alarm::raise(alarm::PSP_MISCONFIGURED, Some(id), said),
@@ -287,16 +314,16 @@ fn note(id: PaymentId, failure: &Failure) {
     }
 }
 
-fn origin(ticket: Ticket, traceparent: Option<String>) -> Origin {
+fn origin(ticket: &Ticket) -> Origin {
     Origin {
         pledge_id: ticket.pledge_id,
         campaign_id: ticket.campaign_id,
         donor_id: ticket.donor_id,
-        donor_ref: ticket.donor_ref,
+        donor_ref: ticket.donor_ref.clone(),
         contact_id: ticket.contact_id,
         amount: ticket.amount,
         capture: ticket.capture,
         expires_at: ticket.pledge_expires_at,
-        traceparent,
+        traceparent: ticket.traceparent.clone().or_else(telemetry::traceparent),
     }
 }

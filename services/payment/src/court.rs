@@ -13,7 +13,7 @@ use common::{group_commit::Batch, ids::PaymentId, outbox};
 use sqlx::PgConnection;
 
 use crate::{
-    db::{attempts, payments, transitions, webhooks},
+    db::{attempts, lookup, payments, transitions, webhooks},
     domain::{About, Change, Notice, Payment, Ruling, Verdict, rule},
 };
 
@@ -122,7 +122,7 @@ impl Docket {
         };
         let named: Vec<PaymentId> = news().filter_map(|news| news.payment_id).collect();
         let intents: Vec<&str> = news().map(|news| news.intent.as_str()).collect();
-        let locked = payments::lock(connection, &named, &intents).await?;
+        let locked = lookup::lock(connection, &named, &intents).await?;
         let events: Vec<&str> = items
             .iter()
             .map(|item| item.notice.event_id.as_str())

@@ -23,7 +23,9 @@ mod court;
 mod db;
 pub mod domain;
 pub mod error;
+mod opening;
 pub mod provider;
+mod recording;
 mod routes;
 pub mod seal;
 pub mod signature;
@@ -106,7 +108,7 @@ pub async fn run(config: Config, listener: TcpListener, life: Lifecycle) -> anyh
     let hear = PledgeCreated::new(&db, &config.clock);
     kafka.consume("payment", &[topics::PLEDGE.into()], hear, &life);
     let resolve_after = chrono::Duration::from_std(config.resolve_after)?;
-    let charges = Charges::new(&db, &config.clock, &config.psp, resolve_after)?;
+    let charges = Charges::new(&config.psp, resolve_after, &config.clock, &db, &life)?;
     let app = App {
         idempotency: Idempotency::new(&db, &cache, &verifier, &life),
         signer: Signer::new(&config.token_secret),

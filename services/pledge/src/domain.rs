@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Duration, Utc};
 use common::{
+    contact::{Email, Name},
     events::{CampaignStatus, Capture, PledgeEvent, PledgeKind, PledgeStatus, Visibility},
     ids::{CampaignId, ContactId, PaymentId, PledgeId, UserId},
     money::{Currency, GivenMoney, InvalidMoney, Money},
@@ -15,8 +16,6 @@ use crate::error::Error;
 const MAXIMUM: i64 = 99_999_999;
 /// The longest message, in characters.
 const MESSAGE: usize = 500;
-/// The longest name, in characters.
-const NAME: usize = 100;
 /// How long a donor has to pay.
 const LIFETIME: Duration = Duration::minutes(30);
 
@@ -183,14 +182,8 @@ pub fn amount(given: &GivenMoney) -> Result<Money, Error> {
 /// # Errors
 /// [`Error::InvalidName`].
 pub fn name(given: &str) -> Result<String, Error> {
-    let name = given.trim();
-    let fits =
-        !name.is_empty() && name.chars().count() <= NAME && !given.chars().any(char::is_control);
-    if fits {
-        Ok(name.to_owned())
-    } else {
-        Err(Error::InvalidName)
-    }
+    let name = Name::parse(given).map_err(Error::InvalidName)?;
+    Ok(name.as_str().to_owned())
 }
 
 /// Reads an e-mail address.
@@ -198,13 +191,8 @@ pub fn name(given: &str) -> Result<String, Error> {
 /// # Errors
 /// [`Error::InvalidEmail`].
 pub fn email(given: &str) -> Result<String, Error> {
-    // At most 254 octets in all: RFC 5321, errata 1690.
-    let valid = given.len() <= 254 && garde::rules::email::parse_email(given).is_ok();
-    if valid {
-        Ok(given.to_owned())
-    } else {
-        Err(Error::InvalidEmail)
-    }
+    let email = Email::parse(given).map_err(Error::InvalidEmail)?;
+    Ok(email.as_str().to_owned())
 }
 
 /// Reads a message; an empty one is none.

@@ -39,11 +39,11 @@ pub enum Error {
     #[error("without an access token, donor.name and donor.email are required")]
     DonorRequired,
     /// The name cannot stand on a wall or in a mail.
-    #[error("donor.name must have 1 to 100 characters and no control characters")]
-    InvalidName,
+    #[error("donor.name {0}")]
+    InvalidName(&'static str),
     /// The e-mail address cannot be one.
-    #[error("donor.email is not an e-mail address")]
-    InvalidEmail,
+    #[error("donor.email {0}")]
+    InvalidEmail(&'static str),
     /// The message is too long or holds control characters.
     #[error("message must have at most 500 characters and no control characters but line breaks")]
     InvalidMessage,
@@ -84,8 +84,8 @@ impl From<Error> for Problem {
             Error::UnknownCurrency => refuse(Status::UNPROCESSABLE_ENTITY, "unknown_currency"),
             Error::CurrencyMismatch(_) => refuse(Status::UNPROCESSABLE_ENTITY, "currency_mismatch"),
             Error::DonorRequired => refuse(Status::UNPROCESSABLE_ENTITY, "donor_required"),
-            Error::InvalidName => refuse(Status::UNPROCESSABLE_ENTITY, "invalid_name"),
-            Error::InvalidEmail => refuse(Status::UNPROCESSABLE_ENTITY, "invalid_email"),
+            Error::InvalidName(_) => refuse(Status::UNPROCESSABLE_ENTITY, "invalid_name"),
+            Error::InvalidEmail(_) => refuse(Status::UNPROCESSABLE_ENTITY, "invalid_email"),
             Error::InvalidMessage => refuse(Status::UNPROCESSABLE_ENTITY, "invalid_message"),
             Error::AccountNotReady => {
                 refuse(Status::SERVICE_UNAVAILABLE, "account_not_ready").retry_after(1)

@@ -60,8 +60,13 @@ pub struct Pledged {
 }
 
 impl Pledged {
-    /// Signs what the donor gets.
-    pub fn new(pledge: &Pledge, signer: &Signer, public_url: &str) -> Self {
+    /// Signs what the donor gets; the ticket carries the trace of the request.
+    pub fn new(
+        pledge: &Pledge,
+        signer: &Signer,
+        public_url: &str,
+        traceparent: Option<String>,
+    ) -> Self {
         let ticket = signer.ticket(&Ticket {
             pledge_id: pledge.id,
             campaign_id: pledge.campaign_id,
@@ -72,6 +77,7 @@ impl Pledged {
             capture: pledge.capture,
             pledge_expires_at: pledge.expires_at,
             expires_at: pledge.created_at + TICKET,
+            traceparent,
         });
         let payment_id = pledge.payment_id();
         Self {

@@ -3,9 +3,10 @@
 use anyhow::Context;
 use common::events::Role;
 
+use common::contact::Name;
+
 use crate::{
-    config::FirstAdmin, db::accounts, domain::Name, error::Error, password::Hasher,
-    registration::Registrar,
+    config::FirstAdmin, db::accounts, error::Error, password::Hasher, registration::Registrar,
 };
 
 /// Opens the admin's account where the address has none. Several replicas may do so at once: one of them succeeds.

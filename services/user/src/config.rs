@@ -5,7 +5,9 @@ use std::thread::available_parallelism;
 use chassis::{clock::Clock, db, env::Env, kafka};
 use secrecy::SecretString;
 
-use crate::domain::{Email, Password};
+use common::contact::Email;
+
+use crate::domain::Password;
 
 /// Everything that [`run`](crate::run) needs.
 pub struct Config {

@@ -43,7 +43,7 @@ use routes::KeySet;
 use session::Sessions;
 
 pub use config::{Config, FirstAdmin};
-pub use domain::{Email, Name, Password};
+pub use domain::Password;
 pub use error::Error;
 pub use password::{Hasher, Refused};
 

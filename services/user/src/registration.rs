@@ -10,9 +10,10 @@ use common::{
 
 use secrecy::SecretString;
 
+use common::contact::{Email, Name};
+
 use crate::{
     db::accounts::{self, NewAccount},
-    domain::{Email, Name},
     error::Error,
 };
 

@@ -40,6 +40,10 @@ pub struct Ticket {
     pub pledge_expires_at: DateTime<Utc>,
     /// When the ticket expires.
     pub expires_at: DateTime<Utc>,
+    /// W3C trace context of the pledge's request: a payment that is made from the ticket, because the pledge's event
+    /// is still on its way, belongs to the same trace.
+    #[serde(default)]
+    pub traceparent: Option<String>,
 }
 
 /// Why a ticket was refused.

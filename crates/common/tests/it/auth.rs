@@ -139,6 +139,7 @@ fn ticket() -> Ticket {
         capture: Capture::Automatic,
         pledge_expires_at: now + Duration::minutes(30),
         expires_at: now + Duration::minutes(30),
+        traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into()),
     }
 }
 

@@ -145,7 +145,7 @@ fn bad_access_tokens_are_refused_before_anything_else_happens() {
             let request = world.post("/api/pledges", wish.key, &wish.body).header("authorization", bearer.trim_end());
             let reply = request.send().await.expect("an answer");
             assert_eq!(reply.status(), StatusCode::UNAUTHORIZED, "{what}");
-            assert_eq!(problem_code(reply).await, "unauthenticated", "{what}");
+            assert_eq!(problem_code(reply).await, "invalid_token", "{what}");
         }
         // A good token of the wrong role is another matter.
         let donor = issuer.access(UserId::new(), Role::Donor, at(0)).expect("a token");

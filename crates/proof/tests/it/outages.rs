@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use reqwest::{RequestBuilder, StatusCode};
-use testkit::problem_code;
+use testkit::{eventually, problem_code};
 use uuid::Uuid;
 use xtask::fleet::Backends;
 
@@ -19,9 +19,15 @@ fn without_kafka_gifts_are_taken_and_paid_and_all_is_told_in_order_when_it_is_ba
         world.until_quiet().await;
         world.stop_backend(Backends::kafka);
         let mut gifts = Vec::new();
+        let mut traces = Vec::new();
         for _ in 0..10 {
             let wish = Wish::new(&campaign, 500);
-            let gift = Gift::of(&wish, world.send(&wish).await).await;
+            let trace = Uuid::new_v4().simple().to_string();
+            let request = world
+                .post("/api/pledges", wish.key, &wish.body)
+                .header("traceparent", format!("00-{trace}-00f067aa0ba902b7-01"));
+            let gift = Gift::of(&wish, request.send().await.expect("an answer")).await;
+            traces.push(trace);
             // The event cannot have come, so the payment is opened by the ticket.
             let intent = world.open(&gift).await;
             success(world.provider.confirm(&intent, "pm_card_visa").await).await;
@@ -56,6 +62,12 @@ fn without_kafka_gifts_are_taken_and_paid_and_all_is_told_in_order_when_it_is_ba
         for gift in &gifts {
             assert_eq!(world.mails(&gift.wish.email).await.len(), 1);
         }
+        // The ticket has carried the trace past the event that was late.
+        eventually("each trace leads to its mail", async || {
+            let mailed = |trace: &String| world.spans.of(trace).iter().any(|span| span.name == "mail.send");
+            traces.iter().all(mailed).then_some(())
+        })
+        .await;
     });
 }
 

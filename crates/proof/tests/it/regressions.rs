@@ -98,7 +98,8 @@ fn f4_one_trace_leads_from_the_pledges_request_to_the_mail() {
             .post("/api/pledges", wish.key, &wish.body)
             .header("traceparent", format!("00-{trace}-00f067aa0ba902b7-01"));
         let gift = Gift::of(&wish, request.send().await.expect("an answer")).await;
-        // From here on nobody sends the trace along but the services themselves.
+        // From here on nobody sends the trace along but the services themselves. Whether the payment is made from the
+        // pledge's event or, as here mostly, from the ticket because the donor is faster, makes no difference.
         world.pay(&gift).await;
         world.until_mail(&wish.email).await;
         let complete: BTreeSet<&str> = ["gateway", "pledge", "payment", "notification"].into();

@@ -22,7 +22,7 @@ enum Outcome {
 
 type Check = (&'static str, fn(&Path) -> Result<Outcome>);
 
-const CHECKS: [Check; 11] = [
+const CHECKS: [Check; 12] = [
     ("cargo fmt", |root| {
         attached(cargo(root).args(["fmt", "--all", "--check"]))
     }),
@@ -44,6 +44,7 @@ const CHECKS: [Check; 11] = [
         attached(command.env("RUSTDOCFLAGS", "-D warnings"))
     }),
     ("cargo deny", deny),
+    ("advisories", advisories),
     ("nginx.conf", nginx),
     ("prometheus.yml", prometheus),
     ("docker-compose.yml", compose),
@@ -108,11 +109,37 @@ fn tidy(root: &Path) -> Result<Outcome> {
     })
 }
 
+/// What the lock file alone can tell.
 fn deny(root: &Path) -> Result<Outcome> {
     if find_program("cargo-deny").is_none() {
         return Ok(absent("cargo-deny"));
     }
-    attached(cargo(root).args(["deny", "--log-level", "warn", "check"]))
+    let checks = ["check", "bans", "licenses", "sources"];
+    attached(
+        cargo(root)
+            .args(["deny", "--log-level", "warn"])
+            .args(checks),
+    )
+}
+
+/// Known weaknesses, from a database that must be fetched.
+fn advisories(root: &Path) -> Result<Outcome> {
+    if find_program("cargo-deny").is_none() {
+        return Ok(absent("cargo-deny"));
+    }
+    let output =
+        run::output(cargo(root).args(["deny", "--log-level", "warn", "check", "advisories"]))?;
+    if output.status.success() {
+        return Ok(Outcome::Clean);
+    }
+    let text = run::text(&output);
+    if text.contains("failed to fetch advisory database") {
+        return Ok(Outcome::Skipped(
+            "the advisory database cannot be reached".to_owned(),
+        ));
+    }
+    ui::say(&text);
+    Ok(Outcome::Broken)
 }
 
 /// Checks the syntax, then starts the edge on a free port and asks it: its own health, and a page behind a gateway that is

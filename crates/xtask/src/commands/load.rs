@@ -42,7 +42,12 @@ pub fn load(args: &Load) -> Result<bool> {
     if load::k6().is_none() {
         ui::warn("k6 is not installed; the mix will be skipped");
     }
-    match State::read(&run_dir) {
+    let running = State::read(&run_dir).filter(|fleet| {
+        fleet
+            .processes()
+            .all(|(_, process)| process.identity().is_alive())
+    });
+    match running {
         Some(fleet) => {
             if !fleet.release && !args.any_build {
                 bail!(
@@ -71,10 +76,10 @@ fn with_own_fleet(root: &Path, run_dir: &Path, args: &Load) -> Result<bool> {
     ended.map(|()| sound)
 }
 
-/// This program once more, for another run directory.
+/// This program once more, for another run directory. By this link it is found even when a build has replaced its file.
 fn xtask(run_dir: &Path, args: &[&str]) -> Result<()> {
-    let program = std::env::current_exe().context("cannot tell which program this is")?;
-    let status = run::attached(Command::new(program).args(args).env("CFA_RUN_DIR", run_dir))?;
+    let mut command = Command::new("/proc/self/exe");
+    let status = run::attached(command.args(args).env("CFA_RUN_DIR", run_dir))?;
     if !status.success() {
         bail!("`cargo xtask {}` failed ({status})", args.join(" "));
     }

@@ -52,7 +52,8 @@ pub fn test(args: &[String]) -> Result<ExitStatus> {
     ended
 }
 
-/// Runs nextest where it is installed, else cargo's own runner.
+/// Runs nextest where it is installed, else cargo's own runner. Nextest leaves out the examples in the documentation, so
+/// they follow, unless only some tests were asked for.
 fn run_tests(
     root: &Path,
     args: &[String],
@@ -60,16 +61,21 @@ fn run_tests(
     run_dir: &Path,
     backends: &Backends,
 ) -> Result<ExitStatus> {
-    interrupt::check()?;
-    let mut command = cargo(root);
-    if settings::find_program("cargo-nextest").is_some() {
-        command.args(["nextest", "run", "--workspace"]);
-    } else {
-        command.args(["test", "--workspace", "--no-fail-fast"]);
+    let run = |subcommand: &[&str], args: &[String]| {
+        interrupt::check()?;
+        let mut command = cargo(root);
+        command.args(subcommand).args(args);
+        hand_over(&mut command, bin_dir, run_dir, backends);
+        run::attached(&mut command)
+    };
+    if settings::find_program("cargo-nextest").is_none() {
+        return run(&["test", "--workspace", "--no-fail-fast"], args);
     }
-    command.args(args);
-    hand_over(&mut command, bin_dir, run_dir, backends);
-    run::attached(&mut command)
+    let ended = run(&["nextest", "run", "--workspace", "--no-fail-fast"], args)?;
+    if !ended.success() || !args.is_empty() {
+        return Ok(ended);
+    }
+    run(&["test", "--workspace", "--doc"], args)
 }
 
 /// Tells the tests where everything is.

@@ -54,6 +54,9 @@ fn java_arguments(options: &BackendOptions, jars: &Path) -> Vec<String> {
         format!("-Xmx{}m", options.kafka_heap_mb),
         "-XX:+UseSerialGC".to_owned(),
         "-Djava.awt.headless=true".to_owned(),
+        // Native libraries are unpacked there; a killed broker would leave them in the machine's own directory.
+        format!("-Djava.io.tmpdir={}", path(&options.run_dir.join("kafka"))),
+        "-XX:-UsePerfData".to_owned(),
         "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn".to_owned(),
         "-Dorg.slf4j.simpleLogger.showDateTime=true".to_owned(),
     ];

@@ -25,11 +25,17 @@ pub fn first_active_campaign(gateway: &str) -> Result<Option<String>> {
     Ok(found.map(str::to_owned))
 }
 
-/// The id of an active campaign; makes one, as the first administrator, where there is none.
+/// The id of an active campaign that takes gifts; makes one, as the first administrator, where there is none.
 pub fn demo_campaign(gateway: &str, secrets: &Secrets) -> Result<String> {
-    if let Some(id) = first_active_campaign(gateway)? {
-        return Ok(id);
-    }
+    let id = match first_active_campaign(gateway)? {
+        Some(id) => id,
+        None => new_campaign(gateway, secrets)?,
+    };
+    until_it_takes_gifts(gateway, &id)?;
+    Ok(id)
+}
+
+fn new_campaign(gateway: &str, secrets: &Secrets) -> Result<String> {
     let mut api = Api::new(gateway);
     let login = api.post(
         "/api/auth/login",
@@ -51,6 +57,38 @@ pub fn demo_campaign(gateway: &str, secrets: &Secrets) -> Result<String> {
         &json!({ "reason": "the demo campaign of a new installation" }),
     )?;
     Ok(id)
+}
+
+/// Waits until the pledge service has heard of the campaign. It is asked with a currency that the campaign does not take:
+/// an unknown campaign is 404, a known one refuses the currency, and nothing is stored either way.
+fn until_it_takes_gifts(gateway: &str, id: &str) -> Result<()> {
+    let api = Api::new(gateway);
+    let campaign = api.get(&format!("/api/campaigns/{id}"))?;
+    let goal = campaign.get("campaign").unwrap_or(&campaign)["goal"].clone();
+    let other = if goal["currency"] == "XAF" { "XOF" } else { "XAF" };
+    let probe = json!({
+        "campaign_id": id,
+        "amount": { "amount": 10_000, "currency": other },
+        "donor": { "name": "Nobody", "email": "nobody@careforall.example" },
+        "visibility": "ANONYMOUS",
+    });
+    let heard = interrupt::poll(PATIENCE, || {
+        let key = Uuid::new_v4().to_string();
+        let request = api.agent.post(format!("{gateway}/api/pledges"));
+        let status = request
+            .header("Idempotency-Key", &key)
+            .send_json(&probe)?
+            .status();
+        if status == 422 {
+            return Ok(Some(()));
+        }
+        // The limits of the gateway may hold for us as well.
+        std::thread::sleep(Duration::from_millis(100));
+        Ok(None)
+    })?;
+    heard.with_context(|| {
+        format!("the pledge service does not hear of campaign {id}; is Kafka well?")
+    })
 }
 
 fn demo() -> Value {

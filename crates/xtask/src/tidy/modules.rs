@@ -36,7 +36,7 @@ pub fn modules(tree: &Tree) -> Vec<Finding> {
                 continue;
             };
             let to = kind_of_target(tree, service, &target);
-            if !may_name(from, to) {
+            if !may_name(service, from, to) {
                 let target = target.join("::");
                 findings.push(Finding::new(
                     path,
@@ -75,8 +75,7 @@ fn resolve(own: &[String], named: &[String]) -> Option<Vec<String>> {
     Some(target)
 }
 
-/// The gateway has no endpoints and no subjects: its `routes` are the table it forwards by, and everything else is on the
-/// path of every request.
+/// The gateway has no endpoints: its `routes` are the table that it forwards by.
 fn kind_of(service: &str, name: &str) -> Kind {
     match name {
         "routes" if service == "gateway" => Kind::Domain,
@@ -86,7 +85,6 @@ fn kind_of(service: &str, name: &str) -> Kind {
         "db" => Kind::Db,
         "domain" => Kind::Domain,
         "config" | "error" | "Config" | "Error" | "Result" => Kind::Base,
-        _ if service == "gateway" => Kind::Routes,
         _ => Kind::Subject,
     }
 }
@@ -114,10 +112,12 @@ fn kind_of_target(tree: &Tree, service: &str, target: &[String]) -> Kind {
         .unwrap_or(Kind::Lib)
 }
 
-fn may_name(from: Kind, to: Kind) -> bool {
+fn may_name(service: &str, from: Kind, to: Kind) -> bool {
     use Kind::{Base, Consumers, Db, Domain, Lib, Routes, Subject, Workers};
     match from {
         Lib => true,
+        // Every module of the gateway stands on the path of each request, and shares its state.
+        Subject if service == "gateway" && to == Lib => true,
         Routes | Consumers | Workers => {
             to == from || matches!(to, Lib | Subject | Db | Domain | Base)
         }

@@ -52,22 +52,23 @@ fn kafka(server: &Server, key: u8, version: u8, body: &[u8]) -> Vec<u8> {
 }
 
 /// CreateTopics, version 2: one topic with one partition and one replica.
-fn create_topic(server: &Server, name: &[u8; 5]) {
-    let mut body = vec![0, 0, 0, 1, 0, 5];
+fn create_topic(server: &Server, name: &[u8]) {
+    let length = u8::try_from(name.len()).unwrap();
+    let mut body = vec![0, 0, 0, 1, 0, length];
     body.extend_from_slice(name);
     // One partition, one replica, no assignments, no settings; 10 s; not only validated.
     body.extend_from_slice(&[
         0, 0, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x27, 0x10, 0,
     ]);
     let reply = kafka(server, 19, 2, &body);
-    let error = &reply[4 + 4 + 2 + 5..][..2];
+    let error = &reply[4 + 4 + 2 + name.len()..][..2];
     assert_eq!(error, [0, 0], "the topic is made");
 }
 
 /// Metadata, version 1, of all topics.
-fn has_topic(server: &Server, name: &[u8; 5]) -> bool {
+fn has_topic(server: &Server, name: &[u8]) -> bool {
     let reply = kafka(server, 3, 1, &[0xff; 4]);
-    reply.windows(5).any(|part| part == name)
+    reply.windows(name.len()).any(|part| part == name)
 }
 
 #[test]

@@ -7,9 +7,12 @@ use std::path::{Path, PathBuf};
 pub struct Scratch(PathBuf);
 
 impl Scratch {
-    /// A new directory; every user may pass through it, as PostgreSQL may run as another one.
+    /// A new directory below the one that `cargo xtask test` clears, so that what a killed test leaves is found again.
     pub fn new(name: &str) -> Self {
-        let dir = std::env::temp_dir().join(format!("careforall-{name}-{}", uuid::Uuid::new_v4()));
+        let base =
+            xtask::settings::var("CFA_RUN_DIR").map_or_else(std::env::temp_dir, PathBuf::from);
+        let name = format!("careforall-{name}-{}", uuid::Uuid::new_v4());
+        let dir = base.join("fleets").join(name);
         std::fs::create_dir_all(&dir).unwrap();
         Self(dir)
     }

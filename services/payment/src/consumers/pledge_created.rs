@@ -8,7 +8,6 @@ use chassis::{
 };
 use common::{
     events::{Event, PledgeEvent, PledgeKind},
-    ids::PaymentId,
     outbox,
 };
 
@@ -48,27 +47,21 @@ impl Handler for PledgeCreated {
             new.push(NewPayment {
                 frozen: payment.frozen(),
                 payment,
-                announced: true,
+                retry_at: None,
             });
         }
         if new.is_empty() {
             return Ok(());
         }
         let mut tx = self.db.begin().await?;
-        let made = payments::insert_new(&mut tx, &new).await?;
-        let (made, there): (Vec<_>, Vec<_>) = new
+        let made = payments::insert_new(&mut tx, &new.iter().collect::<Vec<_>>()).await?;
+        let told: Vec<_> = new
             .iter()
             .zip(told)
-            .partition(|(new, _)| made.contains(&new.payment.payment_id));
-        let told: Vec<_> = made.into_iter().map(|(_, created)| created).collect();
+            .filter(|(new, _)| made.contains(&new.payment.payment_id))
+            .map(|(_, created)| created)
+            .collect();
         outbox::insert_all(&mut tx, &told).await?;
-        if !there.is_empty() {
-            let traces: Vec<(PaymentId, Option<&str>)> = there
-                .iter()
-                .map(|(new, _)| (new.payment.payment_id, new.payment.traceparent.as_deref()))
-                .collect();
-            payments::announce(&mut tx, &traces).await?;
-        }
         tx.commit().await?;
         Ok(())
     }

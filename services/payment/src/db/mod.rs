@@ -1,6 +1,8 @@
 //! Queries, a file for each table that they write.
 
 pub mod attempts;
+pub mod idempotency;
+pub mod lookup;
 pub mod payments;
 pub mod transitions;
 pub mod webhooks;

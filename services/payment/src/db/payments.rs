@@ -1,88 +1,16 @@
-//! Payments: made once, moved under their lock, and what is known of the call that opens their intent.
+//! Payments, written: made once, moved under their lock, and what is known of the call that opens their intent.
 //!
-//! Statements that look up many rows at once are planned at each call (`persistent(false)`): PostgreSQL would keep
-//! the plan that it made while the table was small, which reads the whole table, until the next analyze.
+//! Everybody locks payments in id order. Statements that find many rows at once are planned at each call, see
+//! [`lookup`](super::lookup).
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
-use common::{
-    events::Failure,
-    ids::{CampaignId, ContactId, PaymentId, PledgeId, UserId},
-    money::{Currency, Money},
-};
+use common::ids::{PaymentId, UserId};
 use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
-use crate::domain::{Frozen, Outcome, Payment};
-
-#[derive(sqlx::FromRow)]
-struct Row {
-    payment_id: Uuid,
-    pledge_id: Uuid,
-    campaign_id: Uuid,
-    donor_id: Option<Uuid>,
-    donor_ref: String,
-    contact_id: Uuid,
-    attempt: i32,
-    state: String,
-    amount_minor: i64,
-    currency: String,
-    capture: String,
-    authorized_minor: i64,
-    captured_minor: i64,
-    refunded_minor: i64,
-    disputed_minor: i64,
-    provider_ref: Option<String>,
-    outcome: String,
-    failure_code: Option<String>,
-    failure_message: Option<String>,
-    expires_at: DateTime<Utc>,
-    version: i64,
-    traceparent: Option<String>,
-    created_at: DateTime<Utc>,
-    updated_at: DateTime<Utc>,
-}
-
-impl TryFrom<Row> for Payment {
-    type Error = sqlx::Error;
-
-    fn try_from(row: Row) -> Result<Self, sqlx::Error> {
-        let currency = Currency::parse(&row.currency).map_err(decode)?;
-        let outcome = Outcome::parse(&row.outcome).ok_or_else(|| decode("an unknown outcome"))?;
-        Ok(Self {
-            payment_id: PaymentId::from(row.payment_id),
-            pledge_id: PledgeId::from(row.pledge_id),
-            campaign_id: CampaignId::from(row.campaign_id),
-            donor_id: row.donor_id.map(UserId::from),
-            donor_ref: row.donor_ref,
-            contact_id: ContactId::from(row.contact_id),
-            attempt: row.attempt,
-            state: row.state.parse().map_err(decode)?,
-            amount: Money::new(row.amount_minor, currency),
-            capture: row.capture.parse().map_err(decode)?,
-            authorized: row.authorized_minor,
-            captured: row.captured_minor,
-            refunded: row.refunded_minor,
-            disputed: row.disputed_minor,
-            provider_ref: row.provider_ref,
-            outcome,
-            failure: row.failure_code.map(|code| Failure {
-                code,
-                message: row.failure_message,
-            }),
-            expires_at: row.expires_at,
-            version: row.version,
-            traceparent: row.traceparent,
-            created_at: row.created_at,
-            updated_at: row.updated_at,
-        })
-    }
-}
-
-fn decode(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> sqlx::Error {
-    sqlx::Error::Decode(error.into())
-}
+use crate::domain::{Frozen, Payment};
 
 /// A payment about to be made.
 pub struct NewPayment {
@@ -90,31 +18,34 @@ pub struct NewPayment {
     pub payment: Payment,
     /// The call that will open its intent.
     pub frozen: Frozen,
-    /// Whether its facts come from the pledge's own event.
-    pub announced: bool,
+    /// When the call is repeated, where it is about to be made.
+    pub retry_at: Option<DateTime<Utc>>,
 }
 
 /// Makes the payments that are not there yet, and says which these were. The event and the ticket of a pledge meet
 /// here: whichever comes second changes nothing.
 pub async fn insert_new(
     connection: &mut PgConnection,
-    new: &[NewPayment],
+    new: &[&NewPayment],
 ) -> Result<HashSet<PaymentId>, sqlx::Error> {
+    if new.is_empty() {
+        return Ok(HashSet::new());
+    }
     let payments = || new.iter().map(|new| &new.payment);
     // In id order, so that two replicas with overlapping batches wait for each other instead of deadlocking.
     let inserted = sqlx::query_scalar::<_, Uuid>(
         "insert into payments (payment_id, pledge_id, campaign_id, donor_id, donor_ref, contact_id, attempt, state,
                                amount_minor, currency, capture, psp_key, psp_request, expires_at, version, traceparent,
-                               announced, created_at, updated_at)
+                               outcome, requested_at, retry_at, created_at, updated_at)
          select payment_id, pledge_id, campaign_id, donor_id, donor_ref, contact_id, attempt, state,
                 amount_minor, currency, capture, psp_key, psp_request, expires_at, version, traceparent,
-                announced, created_at, created_at
+                outcome, case when retry_at is not null then created_at end, retry_at, created_at, created_at
          from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::uuid[], $7::integer[], $8::text[],
                      $9::bigint[], $10::text[], $11::text[], $12::text[], $13::bytea[], $14::timestamptz[],
-                     $15::bigint[], $16::text[], $17::boolean[], $18::timestamptz[])
+                     $15::bigint[], $16::text[], $17::text[], $18::timestamptz[], $19::timestamptz[])
               as n (payment_id, pledge_id, campaign_id, donor_id, donor_ref, contact_id, attempt, state,
                     amount_minor, currency, capture, psp_key, psp_request, expires_at, version, traceparent,
-                    announced, created_at)
+                    outcome, retry_at, created_at)
          order by payment_id
          on conflict do nothing
          returning payment_id",
@@ -135,91 +66,12 @@ pub async fn insert_new(
     .bind(payments().map(|p| p.expires_at).collect::<Vec<_>>())
     .bind(payments().map(|p| p.version).collect::<Vec<_>>())
     .bind(payments().map(|p| p.traceparent.as_deref()).collect::<Vec<_>>())
-    .bind(new.iter().map(|n| n.announced).collect::<Vec<_>>())
+    .bind(payments().map(|p| p.outcome.as_str()).collect::<Vec<_>>())
+    .bind(new.iter().map(|n| n.retry_at).collect::<Vec<_>>())
     .bind(payments().map(|p| p.created_at).collect::<Vec<_>>())
     .fetch_all(connection)
     .await?;
     Ok(inserted.into_iter().map(PaymentId::from).collect())
-}
-
-/// Gives payments that were made from a ticket the trace of their pledge, once its event has come.
-pub async fn announce(
-    connection: &mut PgConnection,
-    traces: &[(PaymentId, Option<&str>)],
-) -> Result<(), sqlx::Error> {
-    sqlx::query(
-        // Locked in id order, as everybody locks payments.
-        "update payments p set announced = true, traceparent = coalesce(due.traceparent, p.traceparent)
-         from (select q.payment_id, n.traceparent
-               from payments q join unnest($1::uuid[], $2::text[]) as n (payment_id, traceparent) using (payment_id)
-               where not q.announced order by q.payment_id for update of q) due
-         where p.payment_id = due.payment_id",
-    )
-    .bind(traces.iter().map(|(id, _)| id.get()).collect::<Vec<_>>())
-    .bind(traces.iter().map(|(_, trace)| *trace).collect::<Vec<_>>())
-    .persistent(false)
-    .execute(connection)
-    .await?;
-    Ok(())
-}
-
-/// The payment with this id.
-pub async fn find(
-    executor: impl PgExecutor<'_>,
-    id: PaymentId,
-) -> Result<Option<Payment>, sqlx::Error> {
-    let row: Option<Row> = sqlx::query_as(
-        "select payment_id, pledge_id, campaign_id, donor_id, donor_ref, contact_id, attempt, state, amount_minor,
-                currency, capture, authorized_minor, captured_minor, refunded_minor, disputed_minor, provider_ref,
-                outcome, failure_code, failure_message, expires_at, version, traceparent, created_at, updated_at
-         from payments where payment_id = $1",
-    )
-    .bind(id.get())
-    .fetch_optional(executor)
-    .await?;
-    row.map(Payment::try_from).transpose()
-}
-
-/// The last attempt of this pledge.
-pub async fn find_by_pledge(
-    executor: impl PgExecutor<'_>,
-    pledge: PledgeId,
-) -> Result<Option<Payment>, sqlx::Error> {
-    let row: Option<Row> = sqlx::query_as(
-        "select payment_id, pledge_id, campaign_id, donor_id, donor_ref, contact_id, attempt, state, amount_minor,
-                currency, capture, authorized_minor, captured_minor, refunded_minor, disputed_minor, provider_ref,
-                outcome, failure_code, failure_message, expires_at, version, traceparent, created_at, updated_at
-         from payments where pledge_id = $1 order by attempt desc limit 1",
-    )
-    .bind(pledge.get())
-    .fetch_optional(executor)
-    .await?;
-    row.map(Payment::try_from).transpose()
-}
-
-/// Locks the payments with these ids or intents, in id order, until the transaction ends.
-pub async fn lock(
-    connection: &mut PgConnection,
-    ids: &[PaymentId],
-    intents: &[&str],
-) -> Result<Vec<Payment>, sqlx::Error> {
-    if ids.is_empty() && intents.is_empty() {
-        return Ok(Vec::new());
-    }
-    let rows: Vec<Row> = sqlx::query_as(
-        "select payment_id, pledge_id, campaign_id, donor_id, donor_ref, contact_id, attempt, state, amount_minor,
-                currency, capture, authorized_minor, captured_minor, refunded_minor, disputed_minor, provider_ref,
-                outcome, failure_code, failure_message, expires_at, version, traceparent, created_at, updated_at
-         from payments
-         where payment_id = any($1::uuid[]) or (provider = 'stripe' and provider_ref = any($2::text[]))
-         order by payment_id for update",
-    )
-    .bind(ids.iter().map(|id| id.get()).collect::<Vec<_>>())
-    .bind(intents)
-    .persistent(false)
-    .fetch_all(connection)
-    .await?;
-    rows.into_iter().map(Payment::try_from).collect()
 }
 
 /// A payment that was changed under its lock.
@@ -276,47 +128,54 @@ pub async fn save(connection: &mut PgConnection, changed: &[Saved<'_>]) -> Resul
     }
 }
 
-/// Notes that the call is about to be made, before it is, and gives its frozen form; none when the intent is known.
+/// Notes that calls are about to be made, before they are.
 pub async fn request(
-    executor: impl PgExecutor<'_>,
-    id: PaymentId,
+    connection: &mut PgConnection,
+    ids: &[PaymentId],
     now: DateTime<Utc>,
     retry_at: DateTime<Utc>,
-) -> Result<Option<Frozen>, sqlx::Error> {
-    let frozen: Option<(String, Vec<u8>)> = sqlx::query_as(
-        "update payments
-         set outcome = case when outcome = 'none' then 'requested' else outcome end,
-             requested_at = coalesce(requested_at, $2), retry_at = coalesce(retry_at, $3)
-         where payment_id = $1 and provider_ref is null and outcome <> 'known'
-         returning psp_key, psp_request",
+) -> Result<(), sqlx::Error> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "update payments p set outcome = 'requested', requested_at = $2, retry_at = $3
+         from (select payment_id from payments where payment_id = any($1::uuid[]) and outcome = 'none'
+               order by payment_id for update) due
+         where p.payment_id = due.payment_id",
     )
-    .bind(id.get())
+    .bind(ids.iter().map(|id| id.get()).collect::<Vec<_>>())
     .bind(now)
     .bind(retry_at)
-    .fetch_optional(executor)
+    .persistent(false)
+    .execute(connection)
     .await?;
-    Ok(frozen.map(|(key, request)| Frozen { key, request }))
+    Ok(())
 }
 
-/// Notes the intent that the provider answered with, unless one is known already, and gives the one that is.
-pub async fn record_intent(
-    executor: impl PgExecutor<'_>,
-    id: PaymentId,
-    intent: &str,
-) -> Result<Option<Payment>, sqlx::Error> {
-    let row: Option<Row> = sqlx::query_as(
-        "update payments
-         set provider_ref = coalesce(provider_ref, $2), outcome = 'known', retry_at = null
-         where payment_id = $1
-         returning payment_id, pledge_id, campaign_id, donor_id, donor_ref, contact_id, attempt, state, amount_minor,
-                currency, capture, authorized_minor, captured_minor, refunded_minor, disputed_minor, provider_ref,
-                outcome, failure_code, failure_message, expires_at, version, traceparent, created_at, updated_at",
+/// Records intents where none is recorded yet, and gives those that are now.
+pub async fn record_intents(
+    connection: &mut PgConnection,
+    answered: &[(PaymentId, &str)],
+) -> Result<HashMap<PaymentId, String>, sqlx::Error> {
+    if answered.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let recorded: Vec<(Uuid, String)> = sqlx::query_as(
+        "update payments p set provider_ref = coalesce(p.provider_ref, due.intent), outcome = 'known', retry_at = null
+         from (select q.payment_id, n.intent
+               from payments q join unnest($1::uuid[], $2::text[]) as n (payment_id, intent) using (payment_id)
+               order by q.payment_id for update of q) due
+         where p.payment_id = due.payment_id
+         returning p.payment_id, p.provider_ref",
     )
-    .bind(id.get())
-    .bind(intent)
-    .fetch_optional(executor)
+    .bind(answered.iter().map(|(id, _)| id.get()).collect::<Vec<_>>())
+    .bind(answered.iter().map(|(_, intent)| *intent).collect::<Vec<_>>())
+    .persistent(false)
+    .fetch_all(connection)
     .await?;
-    row.map(Payment::try_from).transpose()
+    let typed = |(id, intent)| (PaymentId::from(id), intent);
+    Ok(recorded.into_iter().map(typed).collect())
 }
 
 /// Notes that the call has no answer, and when it is repeated.

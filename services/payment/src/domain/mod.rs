@@ -5,5 +5,5 @@ mod payment;
 mod ruling;
 
 pub use notice::{About, Decline, Malformed, News, Notice, What, is_reference};
-pub use payment::{Change, Frozen, Origin, Outcome, PROVIDER, Payment, Told, Transition};
+pub use payment::{Called, Change, Frozen, Origin, Outcome, PROVIDER, Payment, Told, Transition};
 pub use ruling::{Ruling, Verdict, rule};

@@ -77,6 +77,15 @@ pub struct Frozen {
     pub request: Vec<u8>,
 }
 
+/// A payment with the call that opens its intent.
+#[derive(Clone, Debug)]
+pub struct Called {
+    /// The payment.
+    pub payment: Payment,
+    /// The call, ready to be made or repeated.
+    pub call: Frozen,
+}
+
 /// One attempt to have a pledge paid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Payment {

@@ -11,7 +11,12 @@ use serde::Deserialize;
 use tracing::Instrument;
 use utoipa::IntoParams;
 
-use crate::{App, charge, db::payments, error::Error};
+use crate::{
+    App,
+    charge::{Begun, Payer},
+    db::lookup,
+    error::Error,
+};
 
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -50,13 +55,25 @@ async fn open(app: App, id: PaymentId, admission: Admission) -> Result<String, E
     let ticket = admission.ticket.ok_or(Error::TicketRequired)?;
     let ticket = app.signer.open(&ticket, app.clock.now())?;
     // Before anything is made: a ticket opens payments of its own pledge only.
-    let first = id == PaymentId::of(ticket.pledge_id, 1);
-    let payment = match payments::find(app.db.pool(), id).await? {
-        Some(payment) if payment.pledge_id == ticket.pledge_id => payment,
-        None if first => app.charges.by_ticket(ticket).await?,
-        _ => return Err(Error::TicketInvalid),
+    if id != PaymentId::of(ticket.pledge_id, 1) {
+        let other = lookup::find(app.db.pool(), id).await?;
+        let own = other.filter(|payment| payment.pledge_id == ticket.pledge_id);
+        own.ok_or(Error::TicketInvalid)?;
+    }
+    let begun = app
+        .charges
+        .begin(Payer::Ticket(Box::new(ticket)), None)
+        .await?;
+    let Begun::Found(called) = begun else {
+        return Err(Error::Internal(
+            "a visit without a key has no stored reply".to_owned(),
+        ));
     };
-    let asked = app.charges.intent_of(payment).await?;
-    charge::record(app.db.pool(), &asked).await?;
+    if called.payment.payment_id != id {
+        // An earlier attempt of the pledge.
+        return Err(Error::Closed);
+    }
+    let asked = app.charges.ask(called).await?;
+    app.charges.finish(&asked, None).await?;
     Ok(app.charges.checkout_url(&asked.intent))
 }

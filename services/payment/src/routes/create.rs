@@ -1,5 +1,7 @@
 //! `POST /api/payments`
 
+use std::sync::Arc;
+
 use axum::{
     extract::State,
     response::{IntoResponse, Response},
@@ -8,17 +10,23 @@ use chassis::http::{Json, Problems};
 use chrono::{DateTime, Utc};
 use common::{
     auth::{Caller, tokens::TicketError},
-    idempotency::{self, Claim, Joined, Reply},
+    idempotency::{Claim, Reply},
     ids::PledgeId,
+    openapi::IdempotencyKey,
 };
 use http::{HeaderMap, StatusCode};
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
 use utoipa::ToSchema;
 
 use super::view::View;
-use crate::{App, charge, db::payments, domain::Payment, error::Error};
+use crate::{
+    App,
+    charge::{Begun, Payer},
+    db::lookup,
+    domain::Payment,
+    error::Error,
+};
 
 /// The header that carries a guest's key to a pledge.
 pub(super) const GUEST_TOKEN: &str = "x-guest-token";
@@ -52,7 +60,7 @@ pub struct Payable {
 #[utoipa::path(
     post, path = "/api/payments", tag = "payments", operation_id = "create_payment",
     params(
-        ("Idempotency-Key" = String, Header, description = "made by the client before its first try; a UUID for guests"),
+        IdempotencyKey,
         ("X-Guest-Token" = Option<String>, Header, description = "the pledge's guest token, where the ticket has expired"),
     ),
     request_body = NewPayment,
@@ -66,32 +74,31 @@ pub async fn create(
     headers: HeaderMap,
     Json(body): Json<NewPayment>,
 ) -> Result<Response, Error> {
-    if let Some(stored) = app.idempotency.lookup(&claim).await?
-        && let Ok(reply) = app.sealer.open_reply(&claim, &stored)
-    {
-        return Ok(reply.into_response());
-    }
-    let payment = allowed(&app, caller, &headers, body).await?;
-    let asked = app.charges.intent_of(payment).await?;
-    let mut tx = app.db.begin().await?;
-    let payment = charge::record(&mut *tx, &asked).await?;
+    let payer = match allowed(&app, caller, &headers, body).await {
+        Ok(payer) => payer,
+        Err(unavailable @ Error::Database(_)) => return Err(unavailable),
+        // A key that was used for a payment keeps its answer, whatever has changed since.
+        Err(refusal) => {
+            let stored = app.idempotency.refuse(&claim, refusal).await?;
+            return replay(&app, &claim, &stored);
+        }
+    };
+    let called = match app.charges.begin(payer, Some(claim.clone())).await? {
+        Begun::Found(called) => called,
+        Begun::Replayed(stored) => return replay(&app, &claim, &stored),
+    };
+    let asked = app.charges.ask(called).await?;
     let payable = Payable {
-        expires_at: payment.expires_at,
-        payment: View::from(&payment),
+        payment: View::from(&asked.payment),
         client_secret: asked.intent.client_secret.expose_secret().to_owned(),
         checkout_url: app.charges.checkout_url(&asked.intent),
+        expires_at: asked.payment.expires_at,
     };
     let reply = Reply::json(StatusCode::CREATED, &payable);
     let sealed = app.sealer.seal_reply(&claim, &reply);
-    match idempotency::join(&mut tx, &claim, &sealed).await? {
-        Joined::Stored => tx.commit().await?,
-        // A twin was faster and recorded the same intent. A reply that does not open any more, after a change of
-        // the secret, is as good as this one.
-        Joined::Replay(stored) => {
-            tx.rollback().await?;
-            let stored = app.sealer.open_reply(&claim, &stored).unwrap_or(reply);
-            return Ok(stored.into_response());
-        }
+    let answer = Some((claim.clone(), sealed.clone()));
+    if let Some(stored) = app.charges.finish(&asked, answer).await? {
+        return replay(&app, &claim, &stored);
     }
     let mut response = reply.into_response();
     // What Redis remembers is the sealed form.
@@ -99,33 +106,40 @@ pub async fn create(
     Ok(response)
 }
 
-/// The pledge's payment, for a caller who may pay it.
+fn replay(app: &App, claim: &Claim, stored: &Reply) -> Result<Response, Error> {
+    let reply = app.sealer.open_reply(claim, stored);
+    let reply = reply.map_err(|error| Error::Internal(error.to_string()))?;
+    Ok(reply.into_response())
+}
+
+/// Who pays for the pledge, where the caller may.
 async fn allowed(
     app: &App,
     caller: Caller,
     headers: &HeaderMap,
     body: NewPayment,
-) -> Result<Payment, Error> {
+) -> Result<Payer, Error> {
     let pledge = body.pledge_id;
-    let refusal = match body
+    let opened = body
         .ticket
-        .map(|ticket| app.signer.open(&ticket, app.clock.now()))
-    {
+        .map(|ticket| app.signer.open(&ticket, app.clock.now()));
+    let refusal = match opened {
         Some(Ok(ticket)) if ticket.pledge_id == pledge => {
-            return app.charges.by_ticket(ticket).await;
+            return Ok(Payer::Ticket(Box::new(ticket)));
         }
         Some(Ok(_) | Err(TicketError::Invalid)) => return Err(Error::TicketInvalid),
         Some(Err(TicketError::Expired)) => Error::TicketExpired,
         None => Error::TicketRequired,
     };
-    let guest = is_guest_of(app, headers, pledge);
-    if !guest && caller == Caller::Guest {
+    if is_guest_of(app, headers, pledge) {
+        return Ok(Payer::Pledge(pledge));
+    }
+    if caller == Caller::Guest {
         return Err(refusal);
     }
-    let found = payments::find_by_pledge(app.db.pool(), pledge).await?;
-    match found {
-        Some(payment) if guest || is_owner(caller, &payment) => Ok(payment),
-        None if guest => Err(Error::NotThereYet),
+    let payment = lookup::last_attempt(app.db.pool(), pledge).await?;
+    match payment {
+        Some(payment) if is_owner(caller, &payment) => Ok(Payer::Pledge(pledge)),
         _ => Err(refusal),
     }
 }

@@ -9,7 +9,7 @@ use super::{
     create::{is_guest_of, is_owner},
     view::View,
 };
-use crate::{App, db::payments, error::Error};
+use crate::{App, db::lookup, error::Error};
 
 /// A payment, for its donor.
 ///
@@ -29,7 +29,7 @@ pub async fn get(
     headers: HeaderMap,
     Path(id): Path<PaymentId>,
 ) -> Result<impl IntoResponse, Error> {
-    let found = payments::find(app.db.pool(), id).await?;
+    let found = lookup::find(app.db.pool(), id).await?;
     let payment = found.filter(|payment| {
         caller.is_admin()
             || is_owner(caller, payment)

@@ -4,7 +4,11 @@
 use chassis::clock::Clock;
 use chrono::Duration;
 
-use crate::{App, alarm, charge, db::payments, error::Error};
+use crate::{
+    App, alarm,
+    db::{lookup, payments},
+    error::Error,
+};
 
 /// How many calls one round takes.
 const BATCH: i64 = 16;
@@ -45,12 +49,12 @@ pub async fn round(app: &App) -> Result<usize, Error> {
             alarm::raise(alarm::UNRESOLVED_INTENT, Some(id), "no answer for a day");
             continue;
         }
-        let Some(payment) = payments::find(app.db.pool(), id).await? else {
+        let Some(called) = lookup::find_called(app.db.pool(), id).await? else {
             continue;
         };
-        match app.charges.open(payment).await {
+        match app.charges.ask_anyway(Box::new(called)).await {
             Ok(asked) => {
-                charge::record(app.db.pool(), &asked).await?;
+                app.charges.finish(&asked, None).await?;
                 tracing::info!(payment.id = %id, "the intent of a call without an answer was resolved");
             }
             Err(error) => {

@@ -7,15 +7,13 @@ use testkit::{eventually, publish};
 
 use crate::world::{Gift, Table, World};
 
-async fn announced(world: &World, gift: &Gift) {
-    eventually("the event has come", async || {
-        let announced: Option<bool> =
-            sqlx::query_scalar("select announced from payments where payment_id = $1")
-                .bind(gift.payment_id.get())
-                .fetch_optional(&world.pool)
-                .await
-                .unwrap();
-        announced.filter(|announced| *announced).map(|_| ())
+/// Publishes the pledge's event, and returns once it was consumed: a later one of the same partition has been.
+async fn announce(world: &World, gift: &Gift) {
+    publish(&world.kafka, &gift.event(world.clock.now())).await;
+    let marker = world.gift();
+    publish(&world.kafka, &marker.event(world.clock.now())).await;
+    eventually("the event was consumed", async || {
+        (world.get(&marker).await.status() == StatusCode::OK).then_some(())
     })
     .await;
 }
@@ -24,25 +22,30 @@ async fn announced(world: &World, gift: &Gift) {
 async fn the_event_first() {
     let world = World::start().await;
     let gift = world.gift_of(2500, common::events::Capture::Manual, Some(UserId::new()));
-    publish(&world.kafka, &gift.event(world.clock.now())).await;
-    announced(&world, &gift).await;
+    announce(&world, &gift).await;
     assert_eq!(world.state(&gift).await, "PENDING");
     assert_eq!(
         world.psp.intents().await,
         0,
         "nothing is opened before the donor comes"
     );
-    let request: Vec<u8> = sqlx::query_scalar("select psp_request from payments")
-        .fetch_one(&world.pool)
-        .await
-        .unwrap();
+    let request: Vec<u8> =
+        sqlx::query_scalar("select psp_request from payments where payment_id = $1")
+            .bind(gift.payment_id.get())
+            .fetch_one(&world.pool)
+            .await
+            .unwrap();
     let form = String::from_utf8(request).unwrap();
     assert!(
         form.contains("capture_method=manual"),
         "as the campaign has it: {form}"
     );
     world.open(&gift).await;
-    assert_eq!(world.count(Table::Payments).await, 1);
+    assert_eq!(
+        world.count(Table::Payments).await,
+        2,
+        "the marker's as well"
+    );
     assert_eq!(world.psp.intents().await, 1);
 }
 
@@ -51,11 +54,14 @@ async fn the_ticket_first() {
     let world = World::start().await;
     let gift = world.gift();
     let intent = world.open(&gift).await.intent;
-    publish(&world.kafka, &gift.event(world.clock.now())).await;
-    announced(&world, &gift).await;
+    announce(&world, &gift).await;
     assert_eq!(world.open(&gift).await.intent, intent);
     assert_eq!(world.payment(&gift).await["version"], 1);
-    assert_eq!(world.count(Table::Payments).await, 1);
+    assert_eq!(
+        world.count(Table::Payments).await,
+        2,
+        "the marker's as well"
+    );
     assert_eq!(world.psp.intents().await, 1);
 }
 
@@ -74,10 +80,12 @@ async fn both_at_once_and_the_event_twice() {
         assert_eq!(reply.status(), StatusCode::CREATED);
     });
     join_all(meet).await;
-    for gift in &gifts {
-        announced(&world, gift).await;
-    }
-    assert_eq!(world.count(Table::Payments).await, 20);
+    announce(&world, &gifts[0]).await;
+    assert_eq!(
+        world.count(Table::Payments).await,
+        21,
+        "the marker's as well"
+    );
     assert_eq!(world.psp.intents().await, 20);
     eventually("every creation was told", async || {
         let waiting: i64 = sqlx::query_scalar("select count(*) from outbox")

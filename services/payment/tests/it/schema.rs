@@ -47,9 +47,9 @@ async fn a_pledge_has_at_most_one_live_payment() {
     world.open(&gift).await;
     let second = sqlx::query(
         "insert into payments (payment_id, pledge_id, campaign_id, donor_ref, contact_id, attempt, state, amount_minor,
-                               currency, capture, psp_key, psp_request, expires_at, version, announced, created_at, updated_at)
+                               currency, capture, psp_key, psp_request, expires_at, version, created_at, updated_at)
          select gen_random_uuid(), pledge_id, campaign_id, donor_ref, contact_id, 2, 'PENDING', amount_minor,
-                currency, capture, 'pay:2', psp_request, expires_at, 1, false, created_at, updated_at
+                currency, capture, 'pay:2', psp_request, expires_at, 1, created_at, updated_at
          from payments",
     )
     .execute(&world.pool)

@@ -176,6 +176,10 @@ impl World {
             capture,
             pledge_expires_at: now + chrono::Duration::minutes(30),
             expires_at: now + chrono::Duration::minutes(30),
+            traceparent: Some(format!(
+                "00-{}-00f067aa0ba902b7-01",
+                Uuid::new_v4().simple()
+            )),
         })
     }
 

@@ -59,19 +59,22 @@ pub async fn create(
 ) -> Result<Reply, Error> {
     let (pledge, contact) = match accept(&app, caller, body).await {
         Ok(accepted) => accepted,
+        // What could not be decided is no refusal, and asking the same database for the key would take as long again.
+        Err(undecided @ (Error::CampaignUnreadable(_) | Error::Database(_))) => {
+            return Err(undecided);
+        }
         // A key that was used for an accepted gift keeps its answer, whatever has changed since.
         Err(refusal) => return app.idempotency.refuse(&claim, refusal).await,
     };
-    let reply = Reply::json(
-        StatusCode::CREATED,
-        &Pledged::new(&pledge, &app.signer, &app.public_url),
-    );
+    let traceparent = telemetry::traceparent();
+    let pledged = Pledged::new(&pledge, &app.signer, &app.public_url, traceparent.clone());
+    let reply = Reply::json(StatusCode::CREATED, &pledged);
     let gift = Gift {
         claim,
         pledge,
         contact,
         reply: reply.clone(),
-        traceparent: telemetry::traceparent(),
+        traceparent,
     };
     match app.gifts.commit(gift).await? {
         Outcome::Stored => Ok(reply),

@@ -103,6 +103,12 @@ async fn each_bad_body_has_its_code_and_stores_nothing() {
             changed("/donor/email", json!("ada@")),
         ),
         (
+            "an address that mail servers refuse",
+            422,
+            "invalid_email",
+            changed("/donor/email", json!("a..b@example.org")),
+        ),
+        (
             "line break in the e-mail",
             422,
             "invalid_email",

@@ -6,7 +6,9 @@ use http::header;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use crate::{App, db::accounts, domain::Email, error::Error, session::Session};
+use common::contact::Email;
+
+use crate::{App, db::accounts, error::Error, session::Session};
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

@@ -7,9 +7,11 @@ use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use common::contact::{Email, Name};
+
 use crate::{
     App,
-    domain::{Email, Name, Password},
+    domain::Password,
     error::{Error, at_fault},
 };
 

@@ -1,4 +1,5 @@
-use user::{Email, Name, Password};
+use common::contact::{Email, Name};
+use user::Password;
 
 #[test]
 fn addresses_of_one_mailbox_have_one_key_and_keep_their_spelling() {

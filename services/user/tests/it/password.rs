@@ -3,7 +3,8 @@ use argon2::{
     password_hash::{PasswordVerifier, phc::PasswordHash},
 };
 use chassis::http::Problem;
-use user::{Email, Error, Hasher, Password, Refused};
+use common::contact::Email;
+use user::{Error, Hasher, Password, Refused};
 
 use crate::helpers::PASSWORD;
 

@@ -1,0 +1,205 @@
+//! Payments, read: by id, by pledge, under their lock, and with the call that opens their intent.
+//!
+//! Statements that look up many rows at once are planned at each call (`persistent(false)`): PostgreSQL would keep
+//! the plan that it made while the table was small, which reads the whole table, until the next analyze.
+
+use chrono::{DateTime, Utc};
+use common::{
+    events::Failure,
+    ids::{CampaignId, ContactId, PaymentId, PledgeId, UserId},
+    money::{Currency, Money},
+};
+use sqlx::{PgConnection, PgExecutor};
+use uuid::Uuid;
+
+use crate::domain::{Called, Frozen, Outcome, Payment};
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    payment_id: Uuid,
+    pledge_id: Uuid,
+    campaign_id: Uuid,
+    donor_id: Option<Uuid>,
+    donor_ref: String,
+    contact_id: Uuid,
+    attempt: i32,
+    state: String,
+    amount_minor: i64,
+    currency: String,
+    capture: String,
+    authorized_minor: i64,
+    captured_minor: i64,
+    refunded_minor: i64,
+    disputed_minor: i64,
+    provider_ref: Option<String>,
+    outcome: String,
+    failure_code: Option<String>,
+    failure_message: Option<String>,
+    expires_at: DateTime<Utc>,
+    version: i64,
+    traceparent: Option<String>,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+}
+
+#[derive(sqlx::FromRow)]
+struct CalledRow {
+    #[sqlx(flatten)]
+    payment: Row,
+    psp_key: String,
+    psp_request: Vec<u8>,
+}
+
+impl TryFrom<CalledRow> for Called {
+    type Error = sqlx::Error;
+
+    fn try_from(row: CalledRow) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            payment: row.payment.try_into()?,
+            call: Frozen {
+                key: row.psp_key,
+                request: row.psp_request,
+            },
+        })
+    }
+}
+
+impl TryFrom<Row> for Payment {
+    type Error = sqlx::Error;
+
+    fn try_from(row: Row) -> Result<Self, sqlx::Error> {
+        let currency = Currency::parse(&row.currency).map_err(decode)?;
+        let outcome = Outcome::parse(&row.outcome).ok_or_else(|| decode("an unknown outcome"))?;
+        Ok(Self {
+            payment_id: PaymentId::from(row.payment_id),
+            pledge_id: PledgeId::from(row.pledge_id),
+            campaign_id: CampaignId::from(row.campaign_id),
+            donor_id: row.donor_id.map(UserId::from),
+            donor_ref: row.donor_ref,
+            contact_id: ContactId::from(row.contact_id),
+            attempt: row.attempt,
+            state: row.state.parse().map_err(decode)?,
+            amount: Money::new(row.amount_minor, currency),
+            capture: row.capture.parse().map_err(decode)?,
+            authorized: row.authorized_minor,
+            captured: row.captured_minor,
+            refunded: row.refunded_minor,
+            disputed: row.disputed_minor,
+            provider_ref: row.provider_ref,
+            outcome,
+            failure: row.failure_code.map(|code| Failure {
+                code,
+                message: row.failure_message,
+            }),
+            expires_at: row.expires_at,
+            version: row.version,
+            traceparent: row.traceparent,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+        })
+    }
+}
+
+fn decode(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> sqlx::Error {
+    sqlx::Error::Decode(error.into())
+}
+
+/// The payment with this id.
+pub async fn find(
+    executor: impl PgExecutor<'_>,
+    id: PaymentId,
+) -> Result<Option<Payment>, sqlx::Error> {
+    let row: Option<Row> = sqlx::query_as(
+        "select payment_id, pledge_id, campaign_id, donor_id, donor_ref, contact_id, attempt, state, amount_minor,
+                currency, capture, authorized_minor, captured_minor, refunded_minor, disputed_minor, provider_ref,
+                outcome, failure_code, failure_message, expires_at, version, traceparent, created_at, updated_at
+         from payments where payment_id = $1",
+    )
+    .bind(id.get())
+    .fetch_optional(executor)
+    .await?;
+    row.map(Payment::try_from).transpose()
+}
+
+/// The last attempt of this pledge.
+pub async fn last_attempt(
+    executor: impl PgExecutor<'_>,
+    pledge: PledgeId,
+) -> Result<Option<Payment>, sqlx::Error> {
+    let row: Option<Row> = sqlx::query_as(
+        "select payment_id, pledge_id, campaign_id, donor_id, donor_ref, contact_id, attempt, state, amount_minor,
+                currency, capture, authorized_minor, captured_minor, refunded_minor, disputed_minor, provider_ref,
+                outcome, failure_code, failure_message, expires_at, version, traceparent, created_at, updated_at
+         from payments where pledge_id = $1 order by attempt desc limit 1",
+    )
+    .bind(pledge.get())
+    .fetch_optional(executor)
+    .await?;
+    row.map(Payment::try_from).transpose()
+}
+
+/// The last attempts of these pledges, each with its call.
+pub async fn last_attempts(
+    connection: &mut PgConnection,
+    pledges: &[PledgeId],
+) -> Result<Vec<Called>, sqlx::Error> {
+    if pledges.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows: Vec<CalledRow> = sqlx::query_as(
+        "select distinct on (pledge_id)
+                payment_id, pledge_id, campaign_id, donor_id, donor_ref, contact_id, attempt, state, amount_minor,
+                currency, capture, authorized_minor, captured_minor, refunded_minor, disputed_minor, provider_ref,
+                outcome, failure_code, failure_message, expires_at, version, traceparent, created_at, updated_at,
+                psp_key, psp_request
+         from payments where pledge_id = any($1::uuid[]) order by pledge_id, attempt desc",
+    )
+    .bind(pledges.iter().map(|id| id.get()).collect::<Vec<_>>())
+    .persistent(false)
+    .fetch_all(connection)
+    .await?;
+    rows.into_iter().map(Called::try_from).collect()
+}
+
+/// The payment with this id and its call.
+pub async fn find_called(
+    executor: impl PgExecutor<'_>,
+    id: PaymentId,
+) -> Result<Option<Called>, sqlx::Error> {
+    let row: Option<CalledRow> = sqlx::query_as(
+        "select payment_id, pledge_id, campaign_id, donor_id, donor_ref, contact_id, attempt, state, amount_minor,
+                currency, capture, authorized_minor, captured_minor, refunded_minor, disputed_minor, provider_ref,
+                outcome, failure_code, failure_message, expires_at, version, traceparent, created_at, updated_at,
+                psp_key, psp_request
+         from payments where payment_id = $1",
+    )
+    .bind(id.get())
+    .fetch_optional(executor)
+    .await?;
+    row.map(Called::try_from).transpose()
+}
+
+/// Locks the payments with these ids or intents, in id order, until the transaction ends.
+pub async fn lock(
+    connection: &mut PgConnection,
+    ids: &[PaymentId],
+    intents: &[&str],
+) -> Result<Vec<Payment>, sqlx::Error> {
+    if ids.is_empty() && intents.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows: Vec<Row> = sqlx::query_as(
+        "select payment_id, pledge_id, campaign_id, donor_id, donor_ref, contact_id, attempt, state, amount_minor,
+                currency, capture, authorized_minor, captured_minor, refunded_minor, disputed_minor, provider_ref,
+                outcome, failure_code, failure_message, expires_at, version, traceparent, created_at, updated_at
+         from payments
+         where payment_id = any($1::uuid[]) or (provider = 'stripe' and provider_ref = any($2::text[]))
+         order by payment_id for update",
+    )
+    .bind(ids.iter().map(|id| id.get()).collect::<Vec<_>>())
+    .bind(intents)
+    .persistent(false)
+    .fetch_all(connection)
+    .await?;
+    rows.into_iter().map(Payment::try_from).collect()
+}
