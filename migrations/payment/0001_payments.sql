@@ -98,6 +98,8 @@ create table webhook_events (
     constraint webhook_events_verdict_known check
         (verdict in ('APPLIED', 'IMPLIED', 'DUPLICATE', 'STALE', 'CONFLICT', 'PARKED', 'QUARANTINED', 'IGNORED'))
 );
+-- Sealed bytes do not shrink: no time is lost on trying.
+alter table webhook_events alter column body set storage external;
 create index webhook_events_by_payment on webhook_events (payment_id, received_at) where payment_id is not null;
 create index webhook_events_open on webhook_events (received_at) where verdict in ('CONFLICT', 'PARKED', 'QUARANTINED');
 

@@ -15,7 +15,6 @@ mod config;
 mod db;
 mod domain;
 mod error;
-mod moves;
 mod proposal;
 mod routes;
 

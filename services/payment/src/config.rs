@@ -45,7 +45,8 @@ pub struct Psp {
 
 impl Config {
     /// Reads `JWT_PUBLIC_KEYS`, `TOKEN_SECRET`, `PSP_URL`, `PSP_SECRET_KEY`, `PSP_WEBHOOK_SECRET` (a comma-separated
-    /// list), `PSP_CHECKOUT_URL`, `PSP_TIMEOUT_MS` (default 5000), `RESOLVE_EVERY_MS` (default 5000), and what the
+    /// list), `PSP_CHECKOUT_URL`, `PSP_TIMEOUT_MS` (default 5000), `RESOLVE_EVERY_MS` (default 5000), `RESOLVE_AFTER_MS` (default
+    /// 10000), and what the
     /// database, the cache and the broker need.
     pub fn read(env: &mut Env) -> Self {
         Self {
@@ -56,7 +57,7 @@ impl Config {
             token_secret: env.secret("TOKEN_SECRET"),
             psp: Psp::read(env),
             resolve_every: millis(env, "RESOLVE_EVERY_MS", 5_000),
-            resolve_after: Duration::from_secs(10),
+            resolve_after: millis(env, "RESOLVE_AFTER_MS", 10_000),
             clock: Clock::system(),
         }
     }
@@ -70,6 +71,9 @@ impl Psp {
             .map(str::trim)
             .filter(|secret| !secret.is_empty())
             .collect();
+        if secrets.is_empty() {
+            env.problem("PSP_WEBHOOK_SECRET holds no secret");
+        }
         Self {
             url: env.string("PSP_URL"),
             secret_key: env.string("PSP_SECRET_KEY").into(),

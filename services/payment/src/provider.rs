@@ -7,7 +7,10 @@ use http::{StatusCode, header};
 use prometheus::IntCounterVec;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
-use tokio::time::{Instant, timeout_at};
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, timeout_at},
+};
 
 use crate::{
     breaker::Breaker,
@@ -19,6 +22,8 @@ use crate::{
 const API_VERSION: &str = "2026-04-22.dahlia";
 /// The largest reply that is read, in bytes.
 const REPLY_LIMIT: usize = 256 * 1024;
+/// How many calls may be open at once; when the provider is slow, the rest waits here and not there.
+const SLOTS: usize = 128;
 /// The pause before a call is repeated: after a connection that broke, or while its twin is still running.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -100,6 +105,7 @@ pub struct Stripe {
     key: SecretString,
     timeout: Duration,
     breaker: Breaker,
+    slots: Semaphore,
 }
 
 impl Stripe {
@@ -118,6 +124,7 @@ impl Stripe {
             base: config.url.trim_end_matches('/').to_owned(),
             key: config.secret_key.clone(),
             timeout: config.timeout,
+            slots: Semaphore::new(SLOTS),
             breaker: Breaker::new(
                 clock.clone(),
                 chrono::Duration::from_std(config.breaker_rest)?,
@@ -157,7 +164,11 @@ impl Stripe {
         request: impl Fn() -> reqwest::RequestBuilder,
     ) -> Result<Intent, Failure> {
         let deadline = Instant::now() + self.timeout;
+        let slot = timeout_at(deadline, self.slots.acquire()).await;
         let outcome = loop {
+            if slot.is_err() {
+                break Err(Failure::Unavailable("too many calls are waiting"));
+            }
             if !self.breaker.admits() {
                 break Err(Failure::Unavailable("the breaker is open"));
             }

@@ -9,8 +9,6 @@ use common::{
     payment::State,
 };
 
-use crate::error::Error;
-
 /// The most that one gift may be, in minor units: the provider takes at most eight digits (Stripe docs, "Minimum and
 /// maximum charge amounts").
 const MAXIMUM: i64 = 99_999_999;
@@ -18,6 +16,43 @@ const MAXIMUM: i64 = 99_999_999;
 const MESSAGE: usize = 500;
 /// How long a donor has to pay.
 const LIFETIME: Duration = Duration::minutes(30);
+
+/// Why a wish does not become a pledge.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The campaign does not take gifts.
+    #[error("the campaign does not take gifts now")]
+    CampaignNotActive,
+    /// The campaign's time is over.
+    #[error("the campaign has ended")]
+    CampaignEnded,
+    /// The amount is not a whole number of minor units.
+    #[error("amount must be a whole number of minor units within 64 bits")]
+    InvalidAmount,
+    /// The amount is not positive, below the campaign's minimum, or beyond what we take at once.
+    #[error("amount must be from {minimum} to {maximum} minor units")]
+    AmountOutOfRange {
+        /// The least, in minor units.
+        minimum: i64,
+        /// The most, in minor units.
+        maximum: i64,
+    },
+    /// The currency is not in ISO 4217.
+    #[error("currency is not a known ISO 4217 code")]
+    UnknownCurrency,
+    /// The currency is not the campaign's.
+    #[error("the campaign takes gifts in {0}")]
+    CurrencyMismatch(String),
+    /// The name cannot stand on a wall or in a mail.
+    #[error("donor.name {0}")]
+    InvalidName(&'static str),
+    /// The e-mail address cannot be one.
+    #[error("donor.email {0}")]
+    InvalidEmail(&'static str),
+    /// The message is too long or holds control characters.
+    #[error("message must have at most 500 characters and no control characters but line breaks")]
+    InvalidMessage,
+}
 
 /// What this service knows of a campaign.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -131,21 +166,21 @@ impl Wish {
         giver: Giver,
         campaign: &Campaign,
         now: DateTime<Utc>,
-    ) -> Result<Pledge, Error> {
+    ) -> Result<Pledge, Refusal> {
         if campaign.status != CampaignStatus::Active {
-            return Err(Error::CampaignNotActive);
+            return Err(Refusal::CampaignNotActive);
         }
         if campaign.ends_at.is_some_and(|end| end <= now) {
-            return Err(Error::CampaignEnded);
+            return Err(Refusal::CampaignEnded);
         }
         if campaign.currency != self.amount.currency {
-            return Err(Error::CurrencyMismatch(
+            return Err(Refusal::CurrencyMismatch(
                 campaign.currency.as_str().to_owned(),
             ));
         }
         let minimum = campaign.minimum.max(1);
         if !(minimum..=MAXIMUM).contains(&self.amount.minor) {
-            return Err(Error::AmountOutOfRange {
+            return Err(Refusal::AmountOutOfRange {
                 minimum,
                 maximum: MAXIMUM,
             });
@@ -169,40 +204,40 @@ impl Wish {
 /// Reads an amount of money.
 ///
 /// # Errors
-/// [`Error::InvalidAmount`], [`Error::UnknownCurrency`].
-pub fn amount(given: &GivenMoney) -> Result<Money, Error> {
+/// [`Refusal::InvalidAmount`], [`Refusal::UnknownCurrency`].
+pub fn amount(given: &GivenMoney) -> Result<Money, Refusal> {
     given.parse().map_err(|error| match error {
-        InvalidMoney::Amount => Error::InvalidAmount,
-        InvalidMoney::Currency(_) => Error::UnknownCurrency,
+        InvalidMoney::Amount => Refusal::InvalidAmount,
+        InvalidMoney::Currency(_) => Refusal::UnknownCurrency,
     })
 }
 
 /// Reads a name that can stand on a wall and in the header of a mail.
 ///
 /// # Errors
-/// [`Error::InvalidName`].
-pub fn name(given: &str) -> Result<String, Error> {
-    let name = Name::parse(given).map_err(Error::InvalidName)?;
+/// [`Refusal::InvalidName`].
+pub fn name(given: &str) -> Result<String, Refusal> {
+    let name = Name::parse(given).map_err(Refusal::InvalidName)?;
     Ok(name.as_str().to_owned())
 }
 
 /// Reads an e-mail address.
 ///
 /// # Errors
-/// [`Error::InvalidEmail`].
-pub fn email(given: &str) -> Result<String, Error> {
-    let email = Email::parse(given).map_err(Error::InvalidEmail)?;
+/// [`Refusal::InvalidEmail`].
+pub fn email(given: &str) -> Result<String, Refusal> {
+    let email = Email::parse(given).map_err(Refusal::InvalidEmail)?;
     Ok(email.as_str().to_owned())
 }
 
 /// Reads a message; an empty one is none.
 ///
 /// # Errors
-/// [`Error::InvalidMessage`].
-pub fn message(given: &str) -> Result<Option<String>, Error> {
+/// [`Refusal::InvalidMessage`].
+pub fn message(given: &str) -> Result<Option<String>, Refusal> {
     let odd = |character: char| character.is_control() && character != '\n';
     if given.chars().count() > MESSAGE || given.chars().any(odd) {
-        return Err(Error::InvalidMessage);
+        return Err(Refusal::InvalidMessage);
     }
     Ok(Some(given.trim().to_owned()).filter(|message| !message.is_empty()))
 }

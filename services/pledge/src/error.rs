@@ -6,47 +6,20 @@ use chassis::http::Problem;
 use common::{group_commit, idempotency};
 use http::StatusCode;
 
+use crate::domain::Refusal;
+
 /// Why a request was not served.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The campaign is not known here, or not known here yet.
     #[error("there is no such campaign")]
     CampaignNotFound,
-    /// The campaign does not take gifts.
-    #[error("the campaign does not take gifts now")]
-    CampaignNotActive,
-    /// The campaign's time is over.
-    #[error("the campaign has ended")]
-    CampaignEnded,
-    /// The amount is not a whole number of minor units.
-    #[error("amount must be a whole number of minor units within 64 bits")]
-    InvalidAmount,
-    /// The amount is not positive, below the campaign's minimum, or beyond what we take at once.
-    #[error("amount must be from {minimum} to {maximum} minor units")]
-    AmountOutOfRange {
-        /// The least, in minor units.
-        minimum: i64,
-        /// The most, in minor units.
-        maximum: i64,
-    },
-    /// The currency is not in ISO 4217.
-    #[error("currency is not a known ISO 4217 code")]
-    UnknownCurrency,
-    /// The currency is not the campaign's.
-    #[error("the campaign takes gifts in {0}")]
-    CurrencyMismatch(String),
+    /// The wish cannot become a pledge.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
     /// A guest must say who gives.
     #[error("without an access token, donor.name and donor.email are required")]
     DonorRequired,
-    /// The name cannot stand on a wall or in a mail.
-    #[error("donor.name {0}")]
-    InvalidName(&'static str),
-    /// The e-mail address cannot be one.
-    #[error("donor.email {0}")]
-    InvalidEmail(&'static str),
-    /// The message is too long or holds control characters.
-    #[error("message must have at most 500 characters and no control characters but line breaks")]
-    InvalidMessage,
     /// The account's registration has not arrived here yet.
     #[error("the account is not known here yet, try again")]
     AccountNotReady,
@@ -75,18 +48,32 @@ impl From<Error> for Problem {
             Error::CampaignNotFound => {
                 refuse(Status::NOT_FOUND, "campaign_not_found").retry_after(1)
             }
-            Error::CampaignNotActive => refuse(Status::CONFLICT, "campaign_not_active"),
-            Error::CampaignEnded => refuse(Status::CONFLICT, "campaign_ended"),
-            Error::InvalidAmount => refuse(Status::UNPROCESSABLE_ENTITY, "invalid_amount"),
-            Error::AmountOutOfRange { .. } => {
+            Error::Refused(Refusal::CampaignNotActive) => {
+                refuse(Status::CONFLICT, "campaign_not_active")
+            }
+            Error::Refused(Refusal::CampaignEnded) => refuse(Status::CONFLICT, "campaign_ended"),
+            Error::Refused(Refusal::InvalidAmount) => {
+                refuse(Status::UNPROCESSABLE_ENTITY, "invalid_amount")
+            }
+            Error::Refused(Refusal::AmountOutOfRange { .. }) => {
                 refuse(Status::UNPROCESSABLE_ENTITY, "amount_out_of_range")
             }
-            Error::UnknownCurrency => refuse(Status::UNPROCESSABLE_ENTITY, "unknown_currency"),
-            Error::CurrencyMismatch(_) => refuse(Status::UNPROCESSABLE_ENTITY, "currency_mismatch"),
+            Error::Refused(Refusal::UnknownCurrency) => {
+                refuse(Status::UNPROCESSABLE_ENTITY, "unknown_currency")
+            }
+            Error::Refused(Refusal::CurrencyMismatch(_)) => {
+                refuse(Status::UNPROCESSABLE_ENTITY, "currency_mismatch")
+            }
             Error::DonorRequired => refuse(Status::UNPROCESSABLE_ENTITY, "donor_required"),
-            Error::InvalidName(_) => refuse(Status::UNPROCESSABLE_ENTITY, "invalid_name"),
-            Error::InvalidEmail(_) => refuse(Status::UNPROCESSABLE_ENTITY, "invalid_email"),
-            Error::InvalidMessage => refuse(Status::UNPROCESSABLE_ENTITY, "invalid_message"),
+            Error::Refused(Refusal::InvalidName(_)) => {
+                refuse(Status::UNPROCESSABLE_ENTITY, "invalid_name")
+            }
+            Error::Refused(Refusal::InvalidEmail(_)) => {
+                refuse(Status::UNPROCESSABLE_ENTITY, "invalid_email")
+            }
+            Error::Refused(Refusal::InvalidMessage) => {
+                refuse(Status::UNPROCESSABLE_ENTITY, "invalid_message")
+            }
             Error::AccountNotReady => {
                 refuse(Status::SERVICE_UNAVAILABLE, "account_not_ready").retry_after(1)
             }

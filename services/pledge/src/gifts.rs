@@ -3,27 +3,12 @@
 use std::collections::{HashMap, HashSet};
 
 use common::{
-    events::ContactState,
     group_commit::Batch,
-    idempotency::{Claim, Error as KeyError, Reply},
+    idempotency::{Error as KeyError, Reply},
 };
 use sqlx::PgConnection;
 
-use crate::{db, domain::Pledge};
-
-/// One request, ready to be written.
-pub struct Gift {
-    /// Its key.
-    pub claim: Claim,
-    /// What it promises.
-    pub pledge: Pledge,
-    /// Name and address, where the donor left them with this pledge.
-    pub contact: Option<ContactState>,
-    /// What it is answered.
-    pub reply: Reply,
-    /// The trace that it belongs to.
-    pub traceparent: Option<String>,
-}
+use crate::db::{self, pledges::Gift};
 
 /// What became of a [`Gift`].
 pub enum Outcome {

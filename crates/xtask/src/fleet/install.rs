@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use nix::unistd::geteuid;
 
 use super::{Attach, jars};
@@ -128,22 +128,24 @@ fn java_major(java: &Path) -> Option<u32> {
     version.split(['.', '-', '+']).next()?.parse().ok()
 }
 
-/// The newest Java runtime of Debian and Ubuntu releases that the package lists know.
+/// The newest Java runtime that the package lists can give, of those that Debian and Ubuntu have.
 fn java_package() -> &'static str {
     const NAMES: [&str; 3] = [
         "openjdk-25-jre-headless",
         "openjdk-21-jre-headless",
         "openjdk-17-jre-headless",
     ];
-    let known = |name: &&&str| {
-        Command::new("apt-cache")
-            .args(["show", "--no-all-versions", **name])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status()
-            .is_ok_and(|status| status.success())
+    let available = |name: &&&str| {
+        // A package that others only mention has a policy as well, without a candidate.
+        run::output(Command::new("apt-cache").args(["policy", **name])).is_ok_and(|output| {
+            let text = run::text(&output);
+            text.contains("Candidate:") && !text.contains("Candidate: (none)")
+        })
     };
-    NAMES.iter().find(known).unwrap_or(&"default-jre-headless")
+    NAMES
+        .iter()
+        .find(available)
+        .unwrap_or(&"default-jre-headless")
 }
 
 /// Those of the needs that are not met.
@@ -167,12 +169,9 @@ pub fn ensure(needs: &[Need]) -> Result<()> {
     apt.update()?;
     let packages: Vec<&str> = absent.iter().map(|need| need.package()).collect();
     ui::step(&format!("installing {} with apt-get", packages.join(", ")));
-    apt.install(&packages).with_context(|| {
-        format!(
-            "apt-get could not install it (is the network there?); {}",
-            advice(&absent)
-        )
-    })?;
+    if let Err(error) = apt.install(&packages) {
+        bail!("{error:#}\n{}", advice(&absent));
+    }
     for service in absent.iter().filter_map(|need| need.service()) {
         apt.leave_stopped(service);
     }

@@ -10,7 +10,7 @@ use common::{
 };
 
 use super::view::CampaignView;
-use crate::{App, domain::Move, error::Error, moves};
+use crate::{App, domain::Move, error::Error, routes::moves};
 
 /// Lets a submitted campaign go public. For admins.
 #[utoipa::path(

@@ -10,7 +10,7 @@ use common::{
 };
 
 use super::view::CampaignView;
-use crate::{App, domain::Move, error::Error, moves};
+use crate::{App, domain::Move, error::Error, routes::moves};
 
 /// Ends an active campaign; what was authorised before is still captured. For its organiser and admins.
 #[utoipa::path(

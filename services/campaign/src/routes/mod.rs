@@ -5,6 +5,7 @@ mod close;
 mod create;
 mod get;
 mod list;
+mod moves;
 mod reject;
 mod submit;
 pub mod view;

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::view::CampaignView;
-use crate::{App, domain::Move, error::Error, moves, proposal};
+use crate::{App, domain::Move, error::Error, proposal, routes::moves};
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

@@ -1,5 +1,7 @@
 //! `pledge.created`: a pledge gets its first payment, unless its ticket was faster.
 
+use std::collections::BTreeMap;
+
 use chassis::{
     clock::Clock,
     db::Db,
@@ -8,6 +10,7 @@ use chassis::{
 };
 use common::{
     events::{Event, PledgeEvent, PledgeKind},
+    ids::PaymentId,
     outbox,
 };
 
@@ -35,31 +38,32 @@ impl PledgeCreated {
 impl Handler for PledgeCreated {
     async fn handle(&self, batch: &[Message]) -> Result<(), Fault> {
         let now = self.clock.now();
-        let mut new = Vec::with_capacity(batch.len());
-        let mut told = Vec::with_capacity(batch.len());
+        // The same pledge twice in a batch is one payment, told once.
+        let mut first: BTreeMap<PaymentId, (NewPayment, outbox::Row)> = BTreeMap::new();
         for message in batch {
             let pledge: PledgeEvent = message.json()?;
             if pledge.kind != PledgeKind::Created {
                 continue;
             }
             let (payment, created) = Payment::first(origin(pledge, message), now);
-            told.push(outbox::Row::of(&created, payment.traceparent.clone()));
-            new.push(NewPayment {
+            let told = outbox::Row::of(&created, payment.traceparent.clone());
+            let new = NewPayment {
                 frozen: payment.frozen(),
                 payment,
                 retry_at: None,
-            });
+            };
+            first.entry(created.payment_id).or_insert((new, told));
         }
-        if new.is_empty() {
+        if first.is_empty() {
             return Ok(());
         }
+        let new: Vec<_> = first.values().map(|(new, _)| new).collect();
         let mut tx = self.db.begin().await?;
-        let made = payments::insert_new(&mut tx, &new.iter().collect::<Vec<_>>()).await?;
-        let told: Vec<_> = new
-            .iter()
-            .zip(told)
-            .filter(|(new, _)| made.contains(&new.payment.payment_id))
-            .map(|(_, created)| created)
+        let made = payments::insert_new(&mut tx, &new).await?;
+        let told: Vec<_> = first
+            .into_iter()
+            .filter(|(id, _)| made.contains(id))
+            .map(|(_, (_, told))| told)
             .collect();
         outbox::insert_all(&mut tx, &told).await?;
         tx.commit().await?;

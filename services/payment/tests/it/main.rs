@@ -3,6 +3,7 @@
 mod bad_input;
 mod breaker;
 mod checkout;
+mod config;
 mod court;
 mod create;
 mod disorder;

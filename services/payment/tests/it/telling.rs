@@ -112,6 +112,43 @@ async fn implied_steps_are_named() {
 }
 
 #[tokio::test]
+async fn a_payment_is_created_once_however_often_its_pledge_is_told() {
+    let world = World::start().await;
+    let ear = Ear::on(&world);
+    let (gift, later) = (world.gift(), world.gift());
+    let record = |gift: &Gift| {
+        let event = gift.event(world.clock.now());
+        Record {
+            topic: topics::PLEDGE.name.to_owned(),
+            key: event.key(),
+            payload: serde_json::to_vec(&event).unwrap(),
+            headers: vec![("ce_id".to_owned(), Uuid::now_v7().to_string())],
+        }
+    };
+    let producer = Kafka::new(&world.kafka).producer().unwrap();
+    let records = vec![record(&gift), record(&gift), record(&gift), record(&later)];
+    for sent in producer.send_all(records).await {
+        sent.unwrap();
+    }
+    ear.told(&later, 1).await;
+    producer
+        .send_all(vec![record(&gift)])
+        .await
+        .pop()
+        .unwrap()
+        .unwrap();
+    let last = world.gift();
+    producer
+        .send_all(vec![record(&last)])
+        .await
+        .pop()
+        .unwrap()
+        .unwrap();
+    ear.told(&last, 1).await;
+    assert_eq!(ear.told(&gift, 1).await.len(), 1);
+}
+
+#[tokio::test]
 async fn the_pledges_trace_goes_on_whichever_way_it_came() {
     let world = World::start().await;
     let ear = Ear::on(&world);

@@ -5,8 +5,8 @@ use std::{collections::HashSet, str::FromStr};
 use chassis::db::{Db, Tx};
 use chrono::{DateTime, Utc};
 use common::{
-    events::{PledgeKind, PledgeStatus},
-    idempotency,
+    events::{ContactState, PledgeKind, PledgeStatus},
+    idempotency::{self, Claim, Reply},
     ids::{PledgeId, UserId},
     money::{Currency, Money},
     outbox,
@@ -14,10 +14,21 @@ use common::{
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::{
-    domain::{Giver, Pledge},
-    gifts::Gift,
-};
+use crate::domain::{Giver, Pledge};
+
+/// One request, ready to be written.
+pub struct Gift {
+    /// Its key.
+    pub claim: Claim,
+    /// What it promises.
+    pub pledge: Pledge,
+    /// Name and address, where the donor left them with this pledge.
+    pub contact: Option<ContactState>,
+    /// What it is answered.
+    pub reply: Reply,
+    /// The trace that it belongs to.
+    pub traceparent: Option<String>,
+}
 
 #[derive(sqlx::FromRow)]
 struct Row {

@@ -18,10 +18,11 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::{
-    App, db,
+    App,
+    db::{self, pledges::Gift},
     domain::{self, Giver, Pledge, Wish},
     error::Error,
-    gifts::{Gift, Outcome},
+    gifts::Outcome,
     reply::Pledged,
 };
 

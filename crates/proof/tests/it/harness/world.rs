@@ -49,9 +49,7 @@ impl World {
         let spans = Spans::receive()?;
         let options = options
             .env("*", "OTEL_EXPORTER_OTLP_ENDPOINT", &spans.endpoint)
-            .env("*", "OTEL_TRACES_SAMPLER_ARG", "0")
-            // Nothing private may be logged at any level.
-            .env("*", "RUST_LOG", "debug");
+            .env("*", "OTEL_TRACES_SAMPLER_ARG", "0");
         let database = options.backends.database_url.with_database(&options.database);
         let caretaker = caretaker::appoint(&options.run_dir, &database)?;
         let fleet = options.start()?;
