@@ -45,9 +45,8 @@ pub struct Psp {
 
 impl Config {
     /// Reads `JWT_PUBLIC_KEYS`, `TOKEN_SECRET`, `PSP_URL`, `PSP_SECRET_KEY`, `PSP_WEBHOOK_SECRET` (a comma-separated
-    /// list), `PSP_CHECKOUT_URL`, `PSP_TIMEOUT_MS` (default 5000), `RESOLVE_EVERY_MS` (default 5000), `RESOLVE_AFTER_MS` (default
-    /// 10000), and what the
-    /// database, the cache and the broker need.
+    /// list), `PSP_CHECKOUT_URL`, `PSP_TIMEOUT_MS` (default 5000), `RESOLVE_EVERY_MS` (default 5000),
+    /// `RESOLVE_AFTER_MS` (default 10000), and what the database, the cache and the broker need.
     pub fn read(env: &mut Env) -> Self {
         Self {
             db: db::Config::read(env, "payment"),

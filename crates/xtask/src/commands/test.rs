@@ -22,7 +22,7 @@ pub fn test(args: &[String]) -> Result<ExitStatus> {
     };
     clear(&run_dir)?;
     let attach = Attach::from_env();
-    install::ensure(&install::Need::of_a_fleet(&attach))?;
+    install::ensure_fleet(&attach)?;
 
     ui::step("building");
     // Services and tests in one go, so that no crate is built twice with different features.

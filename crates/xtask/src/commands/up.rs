@@ -54,7 +54,7 @@ pub fn up(args: &Up) -> Result<()> {
     }
     Fleet::ensure_ports_free(&ports)?;
     ensure_backend_ports_free(&backend_ports, &attach)?;
-    install::ensure(&install::Need::of_a_fleet(&attach))?;
+    install::ensure_fleet(&attach)?;
 
     let profile = if args.release {
         Profile::Release

@@ -33,7 +33,7 @@ pub enum Need {
 
 impl Need {
     /// What building and running the whole fleet needs, without what the user's own servers make unnecessary.
-    pub fn of_a_fleet(attach: &Attach) -> Vec<Self> {
+    fn of_a_fleet(attach: &Attach) -> Vec<Self> {
         let mut needs = vec![Self::Compiler, Self::Psql];
         if attach.database_url.is_none() {
             needs.push(Self::Postgres);
@@ -155,6 +155,15 @@ pub fn missing(needs: &[Need]) -> Vec<Need> {
         .copied()
         .filter(|need| !need.is_met())
         .collect()
+}
+
+/// Installs and downloads what a fleet needs and this machine has not, before anything is built or started.
+pub fn ensure_fleet(attach: &Attach) -> Result<()> {
+    ensure(&Need::of_a_fleet(attach))?;
+    if attach.kafka.is_none() {
+        jars::resolve()?;
+    }
+    interrupt::check()
 }
 
 /// Installs what is missing. Where that needs a password, or there is no apt, the error says what to do instead.

@@ -10,6 +10,7 @@ use crate::{run, settings, ui};
 
 const POM: &str = include_str!("../../assets/pom.xml");
 const VERSION: &str = "4.3.0";
+const COPY: &str = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies";
 
 /// Where the jars lie once they are resolved.
 pub(super) fn dir() -> PathBuf {
@@ -48,7 +49,7 @@ pub(super) fn resolve() -> Result<PathBuf> {
         Command::new(mvn)
             .args(["-q", "-B", "--strict-checksums", "-f"])
             .arg(&pom)
-            .args(["dependency:copy-dependencies", "-DincludeScope=runtime"])
+            .args([COPY, "-DincludeScope=runtime"])
             .arg(format!("-DoutputDirectory={}", work.join("libs").display())),
     )
     .context("cannot download Apache Kafka: is the network there, and can Maven reach its repository? With Docker, `docker compose up --build` needs neither")?;

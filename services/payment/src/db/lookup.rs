@@ -1,7 +1,4 @@
 //! Payments, read: by id, by pledge, under their lock, and with the call that opens their intent.
-//!
-//! Statements that look up many rows at once are planned at each call (`persistent(false)`): PostgreSQL would keep
-//! the plan that it made while the table was small, which reads the whole table, until the next analyze.
 
 use chrono::{DateTime, Utc};
 use common::{
@@ -155,7 +152,6 @@ pub async fn last_attempts(
          from payments where pledge_id = any($1::uuid[]) order by pledge_id, attempt desc",
     )
     .bind(pledges.iter().map(|id| id.get()).collect::<Vec<_>>())
-    .persistent(false)
     .fetch_all(connection)
     .await?;
     rows.into_iter().map(Called::try_from).collect()
@@ -198,7 +194,6 @@ pub async fn lock(
     )
     .bind(ids.iter().map(|id| id.get()).collect::<Vec<_>>())
     .bind(intents)
-    .persistent(false)
     .fetch_all(connection)
     .await?;
     rows.into_iter().map(Payment::try_from).collect()

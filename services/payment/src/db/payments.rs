@@ -1,7 +1,6 @@
 //! Payments, written: made once, moved under their lock, and what is known of the call that opens their intent.
 //!
-//! Everybody locks payments in id order. Statements that find many rows at once are planned at each call, see
-//! [`lookup`](super::lookup).
+//! Everybody locks payments in id order.
 
 use std::collections::{HashMap, HashSet};
 
@@ -118,7 +117,6 @@ pub async fn save(connection: &mut PgConnection, changed: &[Saved<'_>]) -> Resul
     .bind(failures().map(|f| f.and_then(|f| f.message.as_deref())).collect::<Vec<_>>())
     .bind(payments().map(|p| p.version).collect::<Vec<_>>())
     .bind(payments().map(|p| p.updated_at).collect::<Vec<_>>())
-    .persistent(false)
     .execute(connection)
     .await?;
     if saved.rows_affected() == changed.len() as u64 {
@@ -147,7 +145,6 @@ pub async fn request(
     .bind(ids.iter().map(|id| id.get()).collect::<Vec<_>>())
     .bind(now)
     .bind(retry_at)
-    .persistent(false)
     .execute(connection)
     .await?;
     Ok(())
@@ -171,7 +168,6 @@ pub async fn record_intents(
     )
     .bind(answered.iter().map(|(id, _)| id.get()).collect::<Vec<_>>())
     .bind(answered.iter().map(|(_, intent)| *intent).collect::<Vec<_>>())
-    .persistent(false)
     .fetch_all(connection)
     .await?;
     let typed = |(id, intent)| (PaymentId::from(id), intent);
@@ -212,7 +208,6 @@ pub async fn take_unanswered(
     .bind(now)
     .bind(now + hold)
     .bind(limit)
-    .persistent(false)
     .fetch_all(executor)
     .await?;
     let typed = |(id, tries, requested_at)| (PaymentId::from(id), tries, requested_at);

@@ -18,7 +18,8 @@ const DATABASE: &str = "CFA_CARE_FOR_DATABASE";
 /// Starts the caretaker of a fleet. It gets to work when the pipe to it closes, with the value returned here or with
 /// this process.
 pub fn appoint(run_dir: &Path, database: &DatabaseUrl) -> io::Result<Child> {
-    Command::new(std::env::current_exe()?)
+    // This program, even when cargo has built another one in its place since.
+    Command::new("/proc/self/exe")
         .args(["--exact", "harness::caretaker::ends_the_fleet", "--ignored"])
         .env(RUN_DIR, run_dir)
         .env(DATABASE, database.to_string())

@@ -73,7 +73,7 @@ fn of(started: &'static Started, plan: fn() -> anyhow::Result<Options>) -> &'sta
             let _inside = RUNTIME.enter();
             World::start(options, slot)
         });
-        world.map_err(|error| format!("{error:#}"))
+        world.map_err(|error| format!("{error:?}"))
     });
     world
         .as_ref()
