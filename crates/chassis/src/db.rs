@@ -93,6 +93,14 @@ impl Db {
             .acquire_timeout(ACQUIRE)
             .after_release(|connection, _| Box::pin(is_clean(connection)))
             .connect_lazy_with(options.clone());
+        // The first connection is made here: a request must not pay for it, and a busy machine may take longer than a
+        // request would wait.
+        let begun = tokio::time::Instant::now();
+        while let Err(error) = pool.acquire().await {
+            if !is_unavailable(&error) || begun.elapsed() > START || life.is_stopping() {
+                return Err(anyhow::Error::new(error).context("the pool has no connection"));
+            }
+        }
         Ok(Self {
             pool,
             options,

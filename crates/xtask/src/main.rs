@@ -38,8 +38,20 @@ fn main() -> ExitCode {
         Command::Up(args) => commands::up(&args).map(|()| ExitCode::SUCCESS),
         Command::Down => commands::down().map(|()| ExitCode::SUCCESS),
         Command::Test { args } => commands::test(&args).map(code_of),
-        Command::Load(args) => commands::load(&args).map(|sound| if sound { ExitCode::SUCCESS } else { ExitCode::FAILURE }),
-        Command::Lint => commands::lint().map(|clean| if clean { ExitCode::SUCCESS } else { ExitCode::FAILURE }),
+        Command::Load(args) => commands::load(&args).map(|sound| {
+            if sound {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            }
+        }),
+        Command::Lint => commands::lint().map(|clean| {
+            if clean {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            }
+        }),
     });
     done.unwrap_or_else(|error| {
         ui::fail(&error);

@@ -112,16 +112,10 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 }
 
 fn health(app: &App, kafka: &Kafka) -> Health {
-    let (db, kafka, mailer) = (app.db.clone(), kafka.clone(), app.mailer.clone());
+    let mailer = app.mailer.clone();
     Health::new()
-        .with("database", true, move || {
-            let db = db.clone();
-            async move { db.ready().await }
-        })
-        .with("kafka", false, move || {
-            let kafka = kafka.clone();
-            async move { kafka.healthy().await }
-        })
+        .database(&app.db)
+        .kafka(kafka)
         .with("smtp", false, move || {
             let mailer = mailer.clone();
             async move { mailer.healthy().await }

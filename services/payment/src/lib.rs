@@ -127,7 +127,7 @@ pub async fn run(config: Config, listener: TcpListener, life: Lifecycle) -> anyh
         verifier,
     };
     life.spawn("resolver", workers::resolve::run(app.clone()));
-    let health = health(&app.db, &kafka, &cache);
+    let health = Health::new().database(&app.db).kafka(&kafka).redis(&cache);
     let (routes, openapi) = routes::router(app).split_for_parts();
     let service = chassis::http::service(
         routes,
@@ -144,21 +144,4 @@ pub async fn run(config: Config, listener: TcpListener, life: Lifecycle) -> anyh
 /// Describes the routes of this service.
 pub fn openapi() -> utoipa::openapi::OpenApi {
     routes::described().into_openapi()
-}
-
-fn health(db: &Db, kafka: &Kafka, cache: &Cache) -> Health {
-    let (db, kafka, cache) = (db.clone(), kafka.clone(), cache.clone());
-    Health::new()
-        .with("database", true, move || {
-            let db = db.clone();
-            async move { db.ready().await }
-        })
-        .with("kafka", false, move || {
-            let kafka = kafka.clone();
-            async move { kafka.healthy().await }
-        })
-        .with("redis", false, move || {
-            let cache = cache.clone();
-            async move { cache.healthy().await }
-        })
 }

@@ -123,22 +123,7 @@ pub async fn run(config: Config, listener: TcpListener, life: Lifecycle) -> anyh
         },
         &life,
     );
-    let health = Health::new()
-        .with("database", true, {
-            let db = db.clone();
-            move || {
-                let db = db.clone();
-                async move { db.ready().await }
-            }
-        })
-        .with("kafka", false, move || {
-            let kafka = kafka.clone();
-            async move { kafka.healthy().await }
-        })
-        .with("redis", false, move || {
-            let cache = cache.clone();
-            async move { cache.healthy().await }
-        });
+    let health = Health::new().database(&db).kafka(&kafka).redis(&cache);
     let info = AppInfo {
         name: "pledge",
         health,

@@ -68,7 +68,7 @@ pub async fn run(config: Config, listener: TcpListener, life: Lifecycle) -> anyh
     };
     let consumed = [topics::CAMPAIGN, topics::PLEDGE, topics::PAYMENT];
     kafka.consume("totals", &consumed.map(Into::into), projection, &life);
-    let health = health(&db, &cache, &kafka);
+    let health = Health::new().database(&db).redis(&cache).kafka(&kafka);
     let (routes, openapi) = routes::router(App { db, replies }).split_for_parts();
     let info = AppInfo {
         name: "totals",
@@ -82,21 +82,4 @@ pub async fn run(config: Config, listener: TcpListener, life: Lifecycle) -> anyh
 /// Describes the routes of this service.
 pub fn openapi() -> utoipa::openapi::OpenApi {
     routes::described().into_openapi()
-}
-
-fn health(db: &Db, cache: &Cache, kafka: &Kafka) -> Health {
-    let (db, cache, kafka) = (db.clone(), cache.clone(), kafka.clone());
-    Health::new()
-        .with("database", true, move || {
-            let db = db.clone();
-            async move { db.ready().await }
-        })
-        .with("redis", false, move || {
-            let cache = cache.clone();
-            async move { cache.healthy().await }
-        })
-        .with("kafka", false, move || {
-            let kafka = kafka.clone();
-            async move { kafka.healthy().await }
-        })
 }

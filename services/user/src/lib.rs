@@ -109,15 +109,7 @@ pub async fn run(config: Config, listener: TcpListener, life: Lifecycle) -> anyh
         keys,
     };
     let (routes, openapi) = routes::router(app).split_for_parts();
-    let health = Health::new()
-        .with("database", true, move || {
-            let db = db.clone();
-            async move { db.ready().await }
-        })
-        .with("kafka", false, move || {
-            let kafka = kafka.clone();
-            async move { kafka.healthy().await }
-        });
+    let health = Health::new().database(&db).kafka(&kafka);
     let service = chassis::http::service(
         routes,
         AppInfo {

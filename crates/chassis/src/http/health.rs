@@ -7,6 +7,7 @@ use http::StatusCode;
 use serde::Serialize;
 
 use super::Json;
+use crate::{cache::Cache, db::Db, kafka::Kafka};
 
 type Check = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = bool> + Send>> + Send + Sync>;
 
@@ -44,6 +45,36 @@ impl Health {
         self.0
             .push((name, required, Arc::new(move || Box::pin(check()))));
         self
+    }
+
+    /// Requires the service's own database.
+    #[must_use]
+    pub fn database(self, db: &Db) -> Self {
+        let db = db.clone();
+        self.with("database", true, move || {
+            let db = db.clone();
+            async move { db.ready().await }
+        })
+    }
+
+    /// Notes whether the broker is there; without it facts wait, and the service goes on.
+    #[must_use]
+    pub fn kafka(self, kafka: &Kafka) -> Self {
+        let kafka = kafka.clone();
+        self.with("kafka", false, move || {
+            let kafka = kafka.clone();
+            async move { kafka.healthy().await }
+        })
+    }
+
+    /// Notes whether Redis is there; without it everything is right and slower.
+    #[must_use]
+    pub fn redis(self, cache: &Cache) -> Self {
+        let cache = cache.clone();
+        self.with("redis", false, move || {
+            let cache = cache.clone();
+            async move { cache.healthy().await }
+        })
     }
 
     /// 200 when every required check holds, else 503.

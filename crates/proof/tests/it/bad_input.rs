@@ -42,7 +42,11 @@ fn bad_pledges_are_refused_each_with_its_code_and_nothing_is_stored() {
         };
         let deep = format!("{}1{}", "[".repeat(200), "]".repeat(200));
         let long = body("/message", "x".repeat(65 * 1024).into()).to_string();
-        let (draft, closed, ended) = (world.draft(json!({})).await, closed(world).await, ended(world).await);
+        let (draft, closed, ended) = (
+            world.draft(json!({})).await,
+            closed(world).await,
+            ended(world).await,
+        );
 
         let bodies: [(&str, String, u16, &str); 27] = [
             ("no JSON", "{".into(), 400, "malformed_json"),
@@ -50,62 +54,210 @@ fn bad_pledges_are_refused_each_with_its_code_and_nothing_is_stored() {
             ("a second document", "{}{}".into(), 400, "malformed_json"),
             ("depth 200", deep, 400, "malformed_json"),
             ("65 KiB", long, 413, "body_too_large"),
-            ("amount 0", amount(0.into()).to_string(), 422, "amount_out_of_range"),
-            ("amount -1", amount((-1).into()).to_string(), 422, "amount_out_of_range"),
-            ("less than the least", amount(99.into()).to_string(), 422, "amount_out_of_range"),
-            ("2^63 - 1", amount(i64::MAX.into()).to_string(), 422, "amount_out_of_range"),
-            ("2^63", raw_amount("9223372036854775808"), 422, "invalid_amount"),
+            (
+                "amount 0",
+                amount(0.into()).to_string(),
+                422,
+                "amount_out_of_range",
+            ),
+            (
+                "amount -1",
+                amount((-1).into()).to_string(),
+                422,
+                "amount_out_of_range",
+            ),
+            (
+                "less than the least",
+                amount(99.into()).to_string(),
+                422,
+                "amount_out_of_range",
+            ),
+            (
+                "2^63 - 1",
+                amount(i64::MAX.into()).to_string(),
+                422,
+                "amount_out_of_range",
+            ),
+            (
+                "2^63",
+                raw_amount("9223372036854775808"),
+                422,
+                "invalid_amount",
+            ),
             ("1e400", raw_amount("1e400"), 400, "malformed_json"),
             ("1.5", amount(1.5.into()).to_string(), 422, "invalid_amount"),
-            ("a text as amount", amount("25".into()).to_string(), 422, "invalid_amount"),
-            ("no amount", amount(Value::Null).to_string(), 422, "invalid_amount"),
-            ("a currency that is none", body("/amount/currency", "XQX".into()).to_string(), 422, "unknown_currency"),
-            ("another currency", body("/amount/currency", "EUR".into()).to_string(), 422, "currency_mismatch"),
-            ("an unknown campaign", body("/campaign_id", json!(Uuid::new_v4())).to_string(), 404, "campaign_not_found"),
-            ("no campaign", body("/campaign_id", "first".into()).to_string(), 422, "invalid_body"),
-            ("a draft", body("/campaign_id", draft.into()).to_string(), 409, "campaign_not_active"),
-            ("a closed campaign", body("/campaign_id", closed.into()).to_string(), 409, "campaign_not_active"),
-            ("an ended campaign", body("/campaign_id", ended.into()).to_string(), 409, "campaign_ended"),
-            ("a bad address", body("/donor/email", "ada@".into()).to_string(), 422, "invalid_email"),
-            ("a header in the name", body("/donor/name", "Ada\r\nBcc: eve@example.org".into()).to_string(), 422, "invalid_name"),
-            ("a header in the address", body("/donor/email", "ada@example.org\r\nBcc: eve@example.org".into()).to_string(), 422, "invalid_email"),
-            ("an unknown field", unknown_field.to_string(), 422, "invalid_body"),
-            ("an unknown field of money", unknown_money_field.to_string(), 422, "invalid_body"),
-            ("a guest without a name", nameless.to_string(), 422, "donor_required"),
+            (
+                "a text as amount",
+                amount("25".into()).to_string(),
+                422,
+                "invalid_amount",
+            ),
+            (
+                "no amount",
+                amount(Value::Null).to_string(),
+                422,
+                "invalid_amount",
+            ),
+            (
+                "a currency that is none",
+                body("/amount/currency", "XQX".into()).to_string(),
+                422,
+                "unknown_currency",
+            ),
+            (
+                "another currency",
+                body("/amount/currency", "EUR".into()).to_string(),
+                422,
+                "currency_mismatch",
+            ),
+            (
+                "an unknown campaign",
+                body("/campaign_id", json!(Uuid::new_v4())).to_string(),
+                404,
+                "campaign_not_found",
+            ),
+            (
+                "no campaign",
+                body("/campaign_id", "first".into()).to_string(),
+                422,
+                "invalid_body",
+            ),
+            (
+                "a draft",
+                body("/campaign_id", draft.into()).to_string(),
+                409,
+                "campaign_not_active",
+            ),
+            (
+                "a closed campaign",
+                body("/campaign_id", closed.into()).to_string(),
+                409,
+                "campaign_not_active",
+            ),
+            (
+                "an ended campaign",
+                body("/campaign_id", ended.into()).to_string(),
+                409,
+                "campaign_ended",
+            ),
+            (
+                "a bad address",
+                body("/donor/email", "ada@".into()).to_string(),
+                422,
+                "invalid_email",
+            ),
+            (
+                "a header in the name",
+                body("/donor/name", "Ada\r\nBcc: eve@example.org".into()).to_string(),
+                422,
+                "invalid_name",
+            ),
+            (
+                "a header in the address",
+                body(
+                    "/donor/email",
+                    "ada@example.org\r\nBcc: eve@example.org".into(),
+                )
+                .to_string(),
+                422,
+                "invalid_email",
+            ),
+            (
+                "an unknown field",
+                unknown_field.to_string(),
+                422,
+                "invalid_body",
+            ),
+            (
+                "an unknown field of money",
+                unknown_money_field.to_string(),
+                422,
+                "invalid_body",
+            ),
+            (
+                "a guest without a name",
+                nameless.to_string(),
+                422,
+                "donor_required",
+            ),
         ];
         for (what, text, status, code) in bodies {
             let request = pledges(world).header("idempotency-key", Uuid::new_v4().to_string());
-            let request = request.header("content-type", "application/json").body(text);
+            let request = request
+                .header("content-type", "application/json")
+                .body(text);
             refused(what, request, status, code).await;
         }
 
         let good = || Wish::new(&campaign, 1000).body;
         let keys: [(&str, Option<String>, &str); 5] = [
             ("no key", None, "idempotency_key_missing"),
-            ("a short key", Some("1234567".into()), "idempotency_key_invalid"),
-            ("a key that is no UUID", Some("my-very-own-key".into()), "idempotency_key_invalid"),
-            ("a long key", Some("k".repeat(300)), "idempotency_key_invalid"),
-            ("a key with a control character", Some("key\twith\ttabs".into()), "idempotency_key_invalid"),
+            (
+                "a short key",
+                Some("1234567".into()),
+                "idempotency_key_invalid",
+            ),
+            (
+                "a key that is no UUID",
+                Some("my-very-own-key".into()),
+                "idempotency_key_invalid",
+            ),
+            (
+                "a long key",
+                Some("k".repeat(300)),
+                "idempotency_key_invalid",
+            ),
+            (
+                "a key with a control character",
+                Some("key\twith\ttabs".into()),
+                "idempotency_key_invalid",
+            ),
         ];
         for (what, key, code) in keys {
-            let request = key.iter().fold(pledges(world).json(&good()), |request, key| {
-                request.header("idempotency-key", key)
-            });
+            let request = key
+                .iter()
+                .fold(pledges(world).json(&good()), |request, key| {
+                    request.header("idempotency-key", key)
+                });
             refused(what, request, 400, code).await;
         }
 
         let key = || Uuid::new_v4().to_string();
-        let plain = pledges(world).header("idempotency-key", key()).header("content-type", "text/plain");
-        refused("another content type", plain.body(good().to_string()), 415, "unsupported_media_type").await;
+        let plain = pledges(world)
+            .header("idempotency-key", key())
+            .header("content-type", "text/plain");
+        refused(
+            "another content type",
+            plain.body(good().to_string()),
+            415,
+            "unsupported_media_type",
+        )
+        .await;
         for method in [Method::PUT, Method::DELETE, Method::PATCH] {
             let url = format!("{}/api/pledges", world.gateway);
-            let request = world.client.request(method, url).header("idempotency-key", key()).json(&good());
+            let request = world
+                .client
+                .request(method, url)
+                .header("idempotency-key", key())
+                .json(&good());
             refused("another method", request, 405, "method_not_allowed").await;
         }
         refused("another path", world.get("/api/pledgez"), 404, "not_found").await;
         refused("no id", world.get("/api/pledges/1"), 404, "not_found").await;
-        refused("a bad query", world.get("/api/campaigns?limit=all"), 400, "invalid_query").await;
-        refused("no channel", world.get("/api/ws?channel=everything"), 400, "invalid_channel").await;
+        refused(
+            "a bad query",
+            world.get("/api/campaigns?limit=all"),
+            400,
+            "invalid_query",
+        )
+        .await;
+        refused(
+            "no channel",
+            world.get("/api/ws?channel=everything"),
+            400,
+            "invalid_channel",
+        )
+        .await;
 
         let stored = "select count(*) from pledge.pledges where campaign_id = $1";
         assert_eq!(world.count(stored, &campaign).await, 0, "nothing is stored");
@@ -116,7 +268,8 @@ fn bad_pledges_are_refused_each_with_its_code_and_nothing_is_stored() {
 fn bad_access_tokens_are_refused_before_anything_else_happens() {
     calm(async |world| {
         let campaign = world.campaign().await;
-        let issuer = Issuer::new("main", &world.secrets.jwt_private_key.clone().into()).expect("the fleet's key");
+        let issuer = Issuer::new("main", &world.secrets.jwt_private_key.clone().into())
+            .expect("the fleet's key");
         let at = |offset: i64| chrono::DateTime::from_timestamp(now() + offset, 0).expect("a time");
         let token = |issuer: &Issuer, offset| {
             issuer
@@ -131,7 +284,10 @@ fn bad_access_tokens_are_refused_before_anything_else_happens() {
         let hs256 = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCIsImtpZCI6Im1haW4ifQ";
         let tokens: [(&str, String); 8] = [
             ("alg none", format!("{none}.{claims}.")),
-            ("alg none with a signature", format!("{none}.{claims}.{signature}")),
+            (
+                "alg none with a signature",
+                format!("{none}.{claims}.{signature}"),
+            ),
             ("another algorithm", format!("{hs256}.{claims}.{signature}")),
             ("another key", token(&testkit::other_issuer(), 0)),
             ("expired", token(&issuer, -Issuer::lifetime() - 1)),
@@ -142,15 +298,21 @@ fn bad_access_tokens_are_refused_before_anything_else_happens() {
         for (what, token) in tokens {
             let wish = Wish::new(&campaign, 1000);
             let bearer = format!("Bearer {token}");
-            let request = world.post("/api/pledges", wish.key, &wish.body).header("authorization", bearer.trim_end());
+            let request = world
+                .post("/api/pledges", wish.key, &wish.body)
+                .header("authorization", bearer.trim_end());
             let reply = request.send().await.expect("an answer");
             assert_eq!(reply.status(), StatusCode::UNAUTHORIZED, "{what}");
             assert_eq!(problem_code(reply).await, "invalid_token", "{what}");
         }
         // A good token of the wrong role is another matter.
-        let donor = issuer.access(UserId::new(), Role::Donor, at(0)).expect("a token");
+        let donor = issuer
+            .access(UserId::new(), Role::Donor, at(0))
+            .expect("a token");
         let path = format!("/api/admin/campaigns/{campaign}/approve");
-        let request = world.post(&path, Uuid::new_v4(), &json!({ "reason": "mine" })).bearer_auth(donor);
+        let request = world
+            .post(&path, Uuid::new_v4(), &json!({ "reason": "mine" }))
+            .bearer_auth(donor);
         refused("a donor at an admin's door", request, 403, "forbidden").await;
         let request = world.post(&path, Uuid::new_v4(), &json!({ "reason": "mine" }));
         refused("nobody at an admin's door", request, 401, "unauthenticated").await;
@@ -163,27 +325,87 @@ fn bad_access_tokens_are_refused_before_anything_else_happens() {
 fn bad_payments_are_refused_each_with_its_code_and_no_intent_is_made() {
     calm(async |world| {
         let campaign = world.campaign().await;
-        let (mine, other) = (world.pledge(&campaign, 600).await, world.pledge(&campaign, 700).await);
+        let (mine, other) = (
+            world.pledge(&campaign, 600).await,
+            world.pledge(&campaign, 700).await,
+        );
         let mut forged = mine.ticket.clone();
         forged.replace_range(..1, if forged.starts_with('A') { "B" } else { "A" });
         let cases = [
-            ("no ticket", json!({ "pledge_id": mine.id }), 403, "ticket_required"),
-            ("a forged ticket", json!({ "pledge_id": mine.id, "ticket": forged }), 403, "ticket_invalid"),
-            ("another's ticket", json!({ "pledge_id": mine.id, "ticket": other.ticket }), 403, "ticket_invalid"),
-            ("a guest token as ticket", json!({ "pledge_id": mine.id, "ticket": mine.guest_token }), 403, "ticket_invalid"),
-            ("an amount", json!({ "pledge_id": mine.id, "ticket": mine.ticket, "amount": 1 }), 422, "invalid_body"),
-            ("no pledge", json!({ "ticket": mine.ticket }), 422, "invalid_body"),
+            (
+                "no ticket",
+                json!({ "pledge_id": mine.id }),
+                403,
+                "ticket_required",
+            ),
+            (
+                "a forged ticket",
+                json!({ "pledge_id": mine.id, "ticket": forged }),
+                403,
+                "ticket_invalid",
+            ),
+            (
+                "another's ticket",
+                json!({ "pledge_id": mine.id, "ticket": other.ticket }),
+                403,
+                "ticket_invalid",
+            ),
+            (
+                "a guest token as ticket",
+                json!({ "pledge_id": mine.id, "ticket": mine.guest_token }),
+                403,
+                "ticket_invalid",
+            ),
+            (
+                "an amount",
+                json!({ "pledge_id": mine.id, "ticket": mine.ticket, "amount": 1 }),
+                422,
+                "invalid_body",
+            ),
+            (
+                "no pledge",
+                json!({ "ticket": mine.ticket }),
+                422,
+                "invalid_body",
+            ),
         ];
         for (what, body, status, code) in cases {
-            refused(what, world.post("/api/payments", Uuid::new_v4(), &body), status, code).await;
+            refused(
+                what,
+                world.post("/api/payments", Uuid::new_v4(), &body),
+                status,
+                code,
+            )
+            .await;
         }
         let checkout = |gift: &str, ticket: &str| {
             world.get(&format!("/api/payments/{gift}/checkout?ticket={ticket}"))
         };
-        refused("a forged link", checkout(&mine.payment_id, &forged), 403, "ticket_invalid").await;
-        refused("another's link", checkout(&mine.payment_id, &other.ticket), 403, "ticket_invalid").await;
-        refused("a link without a ticket", world.get(&format!("/api/payments/{}/checkout", mine.payment_id)), 403, "ticket_required").await;
-        assert_eq!(world.provider.intents_of(&mine.payment_id).await, [] as [Value; 0]);
+        refused(
+            "a forged link",
+            checkout(&mine.payment_id, &forged),
+            403,
+            "ticket_invalid",
+        )
+        .await;
+        refused(
+            "another's link",
+            checkout(&mine.payment_id, &other.ticket),
+            403,
+            "ticket_invalid",
+        )
+        .await;
+        refused(
+            "a link without a ticket",
+            world.get(&format!("/api/payments/{}/checkout", mine.payment_id)),
+            403,
+            "ticket_required",
+        )
+        .await;
+        assert_eq!(
+            world.provider.intents_of(&mine.payment_id).await,
+            [] as [Value; 0]
+        );
     });
 }
 
@@ -204,19 +426,34 @@ fn bad_webhooks_are_refused_and_leave_no_trace() {
             let value: Value = serde_json::from_str(&body).expect("JSON");
             let mut members: Vec<_> = value.as_object().expect("an object").iter().collect();
             members.reverse();
-            let members: Vec<String> = members.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
+            let members: Vec<String> = members
+                .iter()
+                .map(|(name, value)| format!("\"{name}\":{value}"))
+                .collect();
             format!("{{{}}}", members.join(","))
         };
         let cases: [(&str, &str, Option<String>); 9] = [
             ("no signature", &body, None),
             ("an empty one", &body, Some(String::new())),
-            ("another secret", &body, Some(sign("whsec_of_somebody_else", now(), &body))),
+            (
+                "another secret",
+                &body,
+                Some(sign("whsec_of_somebody_else", now(), &body)),
+            ),
             ("no secret", &body, Some(sign("", now(), &body))),
             ("301 s old", &body, Some(sign(secret, now() - 301, &body))),
-            ("from the future", &body, Some(sign(secret, now() + 360, &body))),
+            (
+                "from the future",
+                &body,
+                Some(sign(secret, now() + 360, &body)),
+            ),
             ("re-ordered", &reordered, Some(good.clone())),
             ("another time", &body, Some(good.replacen("t=", "t=1", 1))),
-            ("another version", &body, Some(good.replacen("v1=", "v0=", 1))),
+            (
+                "another version",
+                &body,
+                Some(good.replacen("v1=", "v0=", 1)),
+            ),
         ];
         for (what, body, signature) in cases {
             let reply = world.provider.deliver(body, signature.as_deref()).await;
@@ -224,16 +461,26 @@ fn bad_webhooks_are_refused_and_leave_no_trace() {
             assert_eq!(problem_code(reply).await, "bad_signature", "{what}");
         }
         for malformed in ["no JSON", "{}", "[]", "{\"id\":1,\"type\":2}"] {
-            let reply = world.provider.deliver(malformed, Some(&sign(secret, now(), malformed))).await;
+            let reply = world
+                .provider
+                .deliver(malformed, Some(&sign(secret, now(), malformed)))
+                .await;
             assert_eq!(reply.status(), StatusCode::BAD_REQUEST, "{malformed}");
             assert_eq!(problem_code(reply).await, "malformed_event", "{malformed}");
         }
         let long = format!("{{\"id\":\"{}\"}}", "x".repeat(257 * 1024));
-        let reply = world.provider.deliver(&long, Some(&sign(secret, now(), &long))).await;
+        let reply = world
+            .provider
+            .deliver(&long, Some(&sign(secret, now(), &long)))
+            .await;
         assert_eq!(problem_code(reply).await, "body_too_large");
 
         let trace = "select count(*) from payment.webhook_events where payment_id = $1 and kind <> 'payment_intent.created'";
-        assert_eq!(world.count(trace, &gift.payment_id).await, 0, "nothing is stored");
+        assert_eq!(
+            world.count(trace, &gift.payment_id).await,
+            0,
+            "nothing is stored"
+        );
         let payment = world.payment(&gift).await.expect("the payment");
         assert_eq!(payment["state"], "PENDING");
     });
@@ -251,7 +498,9 @@ async fn refused(what: &str, request: RequestBuilder, status: u16, code: &str) {
 
 async fn closed(world: &World) -> String {
     let campaign = world.campaign().await;
-    world.administer(&format!("/api/campaigns/{campaign}/close"), &json!({})).await;
+    world
+        .administer(&format!("/api/campaigns/{campaign}/close"), &json!({}))
+        .await;
     world.until_pledge_knows(&campaign, "COMPLETED").await;
     campaign
 }
@@ -260,10 +509,12 @@ async fn closed(world: &World) -> String {
 async fn ended(world: &World) -> String {
     let campaign = world.campaign().await;
     let id: Uuid = campaign.parse().expect("an id");
-    sqlx::query("update pledge.campaigns set ends_at = now() - interval '1 second' where campaign_id = $1")
-        .bind(id)
-        .execute(&world.db)
-        .await
-        .expect("the projection can be written");
+    sqlx::query(
+        "update pledge.campaigns set ends_at = now() - interval '1 second' where campaign_id = $1",
+    )
+    .bind(id)
+    .execute(&world.db)
+    .await
+    .expect("the projection can be written");
     campaign
 }

@@ -10,7 +10,14 @@ use xtask::fleet::Backends;
 
 use crate::harness::{Gift, Wish, rough, success};
 
-const SERVICES: [&str; 6] = ["user", "campaign", "pledge", "payment", "totals", "notification"];
+const SERVICES: [&str; 6] = [
+    "user",
+    "campaign",
+    "pledge",
+    "payment",
+    "totals",
+    "notification",
+];
 
 #[test]
 fn without_kafka_gifts_are_taken_and_paid_and_all_is_told_in_order_when_it_is_back() {
@@ -35,7 +42,10 @@ fn without_kafka_gifts_are_taken_and_paid_and_all_is_told_in_order_when_it_is_ba
             gifts.push(gift);
         }
         let waiting = world.outbox_rows().await.expect("the outbox can be read");
-        assert!(waiting >= 40, "pledge, contact and two of each payment wait: {waiting}");
+        assert!(
+            waiting >= 40,
+            "pledge, contact and two of each payment wait: {waiting}"
+        );
 
         world.start_backend(Backends::kafka);
         let totals = world.until_total(&campaign, "raised", 5000).await;
@@ -54,7 +64,9 @@ fn without_kafka_gifts_are_taken_and_paid_and_all_is_told_in_order_when_it_is_ba
                         versions.push(event.version());
                     }
                 }
-                let in_order: Vec<i64> = (1..=versions.len()).map(|n| n.try_into().expect("few")).collect();
+                let in_order: Vec<i64> = (1..=versions.len())
+                    .map(|n| n.try_into().expect("few"))
+                    .collect();
                 assert_eq!(versions, in_order, "{topic} of {}", gift.id);
                 assert!(versions.len() >= 2, "{topic} of {}", gift.id);
             }
@@ -64,7 +76,13 @@ fn without_kafka_gifts_are_taken_and_paid_and_all_is_told_in_order_when_it_is_ba
         }
         // The ticket has carried the trace past the event that was late.
         eventually("each trace leads to its mail", async || {
-            let mailed = |trace: &String| world.spans.of(trace).iter().any(|span| span.name == "mail.send");
+            let mailed = |trace: &String| {
+                world
+                    .spans
+                    .of(trace)
+                    .iter()
+                    .any(|span| span.name == "mail.send")
+            };
             traces.iter().all(mailed).then_some(())
         })
         .await;
@@ -94,7 +112,10 @@ fn without_postgresql_every_service_says_so_within_two_seconds_and_recovers_by_i
                 ),
             ),
             ("the campaigns", world.get("/api/campaigns")),
-            ("the wall", world.get(&format!("/api/campaigns/{campaign}/donations"))),
+            (
+                "the wall",
+                world.get(&format!("/api/campaigns/{campaign}/donations")),
+            ),
             (
                 "a look at a payment",
                 world
@@ -127,7 +148,11 @@ fn without_postgresql_every_service_says_so_within_two_seconds_and_recovers_by_i
             world.until_mail(&gift.wish.email).await;
             assert_eq!(world.mails(&gift.wish.email).await.len(), 1);
         }
-        assert_eq!(SERVICES.map(|service| world.pid(service)), processes, "no service was restarted");
+        assert_eq!(
+            SERVICES.map(|service| world.pid(service)),
+            processes,
+            "no service was restarted"
+        );
     });
 }
 
@@ -161,6 +186,11 @@ fn without_redis_or_with_an_emptied_one_every_result_is_the_same() {
         // What Redis knew from before does not come back.
         world.start_backend(Backends::redis);
         world.given_once(&gift).await;
-        assert_eq!(Gift::of(&gift.wish, world.send(&gift.wish).await).await.bytes, gift.bytes);
+        assert_eq!(
+            Gift::of(&gift.wish, world.send(&gift.wish).await)
+                .await
+                .bytes,
+            gift.bytes
+        );
     });
 }

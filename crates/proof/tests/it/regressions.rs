@@ -25,7 +25,11 @@ fn f1_webhook_retries_never_charge_or_count_twice() {
         }
         world.given_once(&gift).await;
         let steps = "select count(*) from payment.payment_transitions where payment_id = $1";
-        assert_eq!(world.count(steps, &gift.payment_id).await, 2, "PENDING, AUTHORIZED, CAPTURED");
+        assert_eq!(
+            world.count(steps, &gift.payment_id).await,
+            2,
+            "PENDING, AUTHORIZED, CAPTURED"
+        );
     });
 }
 
@@ -42,7 +46,10 @@ fn f2_a_crash_between_database_write_and_publication_loses_nothing() {
             .fetch_one(&world.db)
             .await
             .expect("the outbox can be read");
-        assert_eq!(waiting, 2, "pledge and contact are written, and not published");
+        assert_eq!(
+            waiting, 2,
+            "pledge and contact are written, and not published"
+        );
 
         world.start_again("pledge");
         let reply = world.send_at_last(&wish).await;
@@ -68,13 +75,22 @@ fn f3_captured_before_authorized_never_moves_back_and_no_total_is_negative() {
         success(world.provider.confirm(&intent, "pm_card_visa").await).await;
         world.provider.capture(&intent).await;
 
-        let captured = world.provider.event_of(&intent.id, "payment_intent.succeeded").await;
+        let captured = world
+            .provider
+            .event_of(&intent.id, "payment_intent.succeeded")
+            .await;
         assert_eq!(world.provider.resend(&captured).await, Some(200));
         world.until_total(&campaign, "raised", 3300).await;
-        let held = world.provider.event_of(&intent.id, "payment_intent.amount_capturable_updated").await;
+        let held = world
+            .provider
+            .event_of(&intent.id, "payment_intent.amount_capturable_updated")
+            .await;
         assert_eq!(world.provider.resend(&held).await, Some(200));
         let payment = world.payment(&gift).await.expect("the payment");
-        assert_eq!(payment["state"], "CAPTURED", "news from before move nothing");
+        assert_eq!(
+            payment["state"], "CAPTURED",
+            "news from before move nothing"
+        );
         world.provider.resume().await;
         world.given_once(&gift).await;
 
@@ -82,7 +98,9 @@ fn f3_captured_before_authorized_never_moves_back_and_no_total_is_negative() {
         assert!(!told.is_empty());
         for totals in told {
             for bucket in ["raised", "pledged", "authorized", "captured", "refunded"] {
-                let amount = totals.payload[bucket]["amount"].as_i64().expect("an amount");
+                let amount = totals.payload[bucket]["amount"]
+                    .as_i64()
+                    .expect("an amount");
                 assert!(amount >= 0, "{bucket} in {}", totals.payload);
             }
         }
@@ -103,16 +121,25 @@ fn f4_one_trace_leads_from_the_pledges_request_to_the_mail() {
         world.pay(&gift).await;
         world.until_mail(&wish.email).await;
         let complete: BTreeSet<&str> = ["gateway", "pledge", "payment", "notification"].into();
-        eventually("every service on the way has told of its part", async || {
-            let spans = world.spans.of(&trace);
-            let services: BTreeSet<&str> = spans.iter().map(|span| span.service.as_str()).collect();
-            let mailed = spans.iter().any(|span| span.service == "notification" && span.name == "mail.send");
-            (mailed && services.is_superset(&complete)).then_some(())
-        })
+        eventually(
+            "every service on the way has told of its part",
+            async || {
+                let spans = world.spans.of(&trace);
+                let services: BTreeSet<&str> =
+                    spans.iter().map(|span| span.service.as_str()).collect();
+                let mailed = spans
+                    .iter()
+                    .any(|span| span.service == "notification" && span.name == "mail.send");
+                (mailed && services.is_superset(&complete)).then_some(())
+            },
+        )
         .await;
         for service in ["gateway", "pledge", "payment", "totals", "notification"] {
             let metrics = world.metrics(service).await;
-            assert!(metrics.contains("http_request"), "{service} counts its requests: {metrics}");
+            assert!(
+                metrics.contains("http_request"),
+                "{service} counts its requests: {metrics}"
+            );
         }
     });
 }
@@ -140,7 +167,10 @@ fn f5_a_total_is_read_without_any_sum() {
                 world.forget_cache().await;
             }
             let totals = eventually("the bytes kept for 50 ms are renewed", async || {
-                let totals = world.totals(&campaign).await.expect("totals, never 0 for a miss");
+                let totals = world
+                    .totals(&campaign)
+                    .await
+                    .expect("totals, never 0 for a miss");
                 assert_eq!(totals["raised"]["amount"], 1000);
                 (totals["source"] == source).then_some(totals)
             })
@@ -148,7 +178,10 @@ fn f5_a_total_is_read_without_any_sum() {
             assert_eq!(totals["captured"]["amount"], 1000);
             assert_eq!(totals["donors"], 3);
         }
-        sqlx::raw_sql("rollback").execute(&mut *closed).await.expect("the locks are given back");
+        sqlx::raw_sql("rollback")
+            .execute(&mut *closed)
+            .await
+            .expect("the locks are given back");
     });
 }
 
@@ -191,12 +224,20 @@ fn b1_a_crash_inside_the_webhooks_transaction_loses_no_payment() {
         world.until_quiet().await;
         world.provider.pause().await;
         success(world.provider.confirm(&intent, "pm_card_visa").await).await;
-        let captured = world.provider.event_of(&intent.id, "payment_intent.succeeded").await;
+        let captured = world
+            .provider
+            .event_of(&intent.id, "payment_intent.succeeded")
+            .await;
         world.rearm("payment", "payment.in_webhook_tx");
         assert_ne!(world.provider.resend(&captured).await, Some(200));
         world.until_dead("payment");
-        let judged = "select count(*) from payment.webhook_events where payment_id = $1 and verdict <> 'IGNORED'";
-        assert_eq!(world.count(judged, &gift.payment_id).await, 0, "neither key nor effect is there");
+        let judged = "select count(*) from payment.webhook_events
+            where payment_id = $1 and kind = 'payment_intent.succeeded'";
+        assert_eq!(
+            world.count(judged, &gift.payment_id).await,
+            0,
+            "neither key nor effect is there"
+        );
 
         world.start_again("payment");
         world.until_payment(&gift, "PENDING").await;
@@ -210,7 +251,11 @@ fn b1_a_crash_inside_the_webhooks_transaction_loses_no_payment() {
 fn b2_ten_deliveries_of_one_event_at_the_same_moment_have_one_effect() {
     calm(async |world| {
         let (gift, intent) = opened(world, 1700).await;
-        let body = event("payment_intent.succeeded", &captured(world, &intent).await, now());
+        let body = event(
+            "payment_intent.succeeded",
+            &captured(world, &intent).await,
+            now(),
+        );
         let mut verdicts = BTreeMap::new();
         for verdict in join_all((0..10).map(|_| world.provider.deliver_signed(&body))).await {
             *verdicts.entry(verdict).or_insert(0) += 1;
@@ -228,7 +273,10 @@ fn b2_a_hundred_posts_with_one_key_at_the_same_moment_are_one_pledge() {
         let wish = Wish::new(&world.campaign().await, 1300);
         let replies = join_all((0..100).map(|_| world.send_at_last(&wish))).await;
         let gifts = join_all(replies.into_iter().map(|reply| Gift::of(&wish, reply))).await;
-        assert!(gifts.iter().all(|gift| gift.bytes == gifts[0].bytes), "one reply");
+        assert!(
+            gifts.iter().all(|gift| gift.bytes == gifts[0].bytes),
+            "one reply"
+        );
         let pledges = "select count(*) from pledge.pledges where campaign_id = $1";
         assert_eq!(world.count(pledges, &wish.campaign).await, 1, "one pledge");
         world.pay(&gifts[0]).await;
@@ -244,13 +292,21 @@ fn b3_a_key_belongs_to_its_caller_and_to_its_body() {
         let guest = Gift::of(&wish, world.send(&wish).await).await;
         ids.insert(guest.id.clone());
         for name in ["grace", "alan"] {
-            let token = world.account(&format!("{name}-{}@example.org", wish.key.simple())).await;
-            let request = world.post("/api/pledges", wish.key, &wish.body).bearer_auth(token);
+            let token = world
+                .account(&format!("{name}-{}@example.org", wish.key.simple()))
+                .await;
+            let request = world
+                .post("/api/pledges", wish.key, &wish.body)
+                .bearer_auth(token);
             let gift = Gift::of(&wish, request.send().await.expect("an answer")).await;
             assert!(!String::from_utf8_lossy(&gift.bytes).contains(&guest.guest_token));
             ids.insert(gift.id);
         }
-        assert_eq!(ids.len(), 3, "guest and accounts do not see each other's replies");
+        assert_eq!(
+            ids.len(),
+            3,
+            "guest and accounts do not see each other's replies"
+        );
         let mut other = wish.clone();
         other.body["message"] = "Go on!".into();
         let refused = world.send(&other).await;
@@ -266,7 +322,9 @@ fn b3_a_retry_gets_its_reply_after_the_campaign_has_ended() {
     calm(async |world| {
         let gift = world.pledge(&world.campaign().await, 1400).await;
         let campaign = &gift.wish.campaign;
-        world.administer(&format!("/api/campaigns/{campaign}/close"), &json!({})).await;
+        world
+            .administer(&format!("/api/campaigns/{campaign}/close"), &json!({}))
+            .await;
         eventually("the campaign takes no more gifts", async || {
             let late = world.send(&Wish::new(campaign, 1400)).await;
             (late.status() == StatusCode::CONFLICT).then_some(())
@@ -294,10 +352,21 @@ fn b4_captured_while_pending_is_counted_and_the_missing_step_is_implied() {
         .await
         .expect("the history can be read");
         let step = |from: &str, to: &str, implied| (from.to_owned(), to.to_owned(), implied);
-        assert_eq!(steps, [step("PENDING", "AUTHORIZED", true), step("AUTHORIZED", "CAPTURED", false)]);
+        assert_eq!(
+            steps,
+            [
+                step("PENDING", "AUTHORIZED", true),
+                step("AUTHORIZED", "CAPTURED", false)
+            ]
+        );
         let told = world.topics.records("cfa.payment.events.v1", &gift.id);
-        let captured = told.iter().find(|event| event.payload["state"] == "CAPTURED");
-        assert_eq!(captured.expect("it was told").payload["implied"], json!(["AUTHORIZED"]));
+        let captured = told
+            .iter()
+            .find(|event| event.payload["state"] == "CAPTURED");
+        assert_eq!(
+            captured.expect("it was told").payload["implied"],
+            json!(["AUTHORIZED"])
+        );
     });
 }
 
@@ -314,8 +383,16 @@ fn b5_events_are_ordered_by_what_they_mean_not_by_the_providers_clock() {
         let taken = captured(world, &intent).await;
         let taken = |at| event("payment_intent.succeeded", &taken, at);
         assert_eq!(world.provider.deliver_signed(&held(now())).await, "APPLIED");
-        assert_eq!(world.provider.deliver_signed(&taken(now() - 3600)).await, "APPLIED", "older, and yet later");
-        assert_eq!(world.provider.deliver_signed(&held(now() + 3600)).await, "STALE", "newer, and yet before");
+        assert_eq!(
+            world.provider.deliver_signed(&taken(now() - 3600)).await,
+            "APPLIED",
+            "older, and yet later"
+        );
+        assert_eq!(
+            world.provider.deliver_signed(&held(now() + 3600)).await,
+            "STALE",
+            "newer, and yet before"
+        );
         let payment = world.payment(&gift).await.expect("the payment");
         assert_eq!(payment["state"], "CAPTURED");
         world.until_total(&campaign, "raised", 1500).await;
@@ -327,19 +404,30 @@ fn b6_state_history_and_event_are_written_together_or_not_at_all() {
     calm(async |world| {
         let (gift, intent) = opened(world, 2100).await;
         let campaign = &gift.wish.campaign;
-        let body = event("payment_intent.succeeded", &captured(world, &intent).await, now());
+        let body = event(
+            "payment_intent.succeeded",
+            &captured(world, &intent).await,
+            now(),
+        );
         world.provider.until_delivered(&intent.id).await;
         world.until_heard().await;
         // From now on the outbox takes nothing about this gift.
         poison(world, &gift.id).await;
         let signature = sign(&world.provider.webhook_secret, now(), &body);
         let failed = world.provider.deliver(&body, Some(&signature)).await;
-        assert!(failed.status().is_server_error(), "200 would end the provider's tries");
+        assert!(
+            failed.status().is_server_error(),
+            "200 would end the provider's tries"
+        );
         let payment = world.payment(&gift).await.expect("the payment");
         assert_eq!(payment["state"], "PENDING");
         let written = "select (select count(*) from payment.payment_transitions where payment_id = $1)
                             + (select count(*) from payment.webhook_events where payment_id = $1 and verdict = 'IMPLIED')";
-        assert_eq!(world.count(written, &gift.payment_id).await, 0, "no step, and no verdict");
+        assert_eq!(
+            world.count(written, &gift.payment_id).await,
+            0,
+            "no step, and no verdict"
+        );
 
         antidote(world, &gift.id).await;
         assert_eq!(world.provider.deliver_signed(&body).await, "IMPLIED");
@@ -354,7 +442,13 @@ fn b7_two_relays_publish_each_event_once_and_in_order() {
     calm(async |world| {
         let campaign = world.campaign().await;
         let gifts = join_all((0..GIFTS).map(|_| world.pledge(&campaign, 200))).await;
-        world.until_total(&campaign, "pledged", 200 * i64::try_from(GIFTS).expect("few")).await;
+        world
+            .until_total(
+                &campaign,
+                "pledged",
+                200 * i64::try_from(GIFTS).expect("few"),
+            )
+            .await;
         for gift in &gifts[..5] {
             world.pay(gift).await;
             world.until_pledge(gift, "COMPLETED").await;
@@ -365,10 +459,19 @@ fn b7_two_relays_publish_each_event_once_and_in_order() {
         for gift in &gifts {
             let of_gift: Vec<_> = told.iter().filter(|event| event.key == gift.id).collect();
             let versions: Vec<i64> = of_gift.iter().map(|event| event.version()).collect();
-            let in_order: Vec<i64> = (1..=versions.len()).map(|n| n.try_into().expect("few")).collect();
+            let in_order: Vec<i64> = (1..=versions.len())
+                .map(|n| n.try_into().expect("few"))
+                .collect();
             assert!(!versions.is_empty(), "{} was never told", gift.id);
-            assert_eq!(versions, in_order, "each version of {} once, in order", gift.id);
-            assert!(of_gift.iter().all(|event| ids.insert(&event.event_id)), "each event has an id of its own");
+            assert_eq!(
+                versions, in_order,
+                "each version of {} once, in order",
+                gift.id
+            );
+            assert!(
+                of_gift.iter().all(|event| ids.insert(&event.event_id)),
+                "each event has an id of its own"
+            );
         }
     });
 }
@@ -382,8 +485,14 @@ fn b8_an_expired_cache_entry_never_becomes_a_wrong_total() {
         world.forget_total(&campaign).await;
         world.pay(&world.pledge(&campaign, 500).await).await;
         world.until_total(&campaign, "raised", 1500).await;
-        let kept = world.kept_total(&campaign).await.expect("the change was written through");
-        assert_eq!(kept["captured"], 1500, "the whole total, not what was added: {kept}");
+        let kept = world
+            .kept_total(&campaign)
+            .await
+            .expect("the change was written through");
+        assert_eq!(
+            kept["captured"], 1500,
+            "the whole total, not what was added: {kept}"
+        );
         world.forget_total(&campaign).await;
         let totals = eventually("the total is read from the database", async || {
             let totals = world.totals(&campaign).await?;
@@ -424,30 +533,72 @@ fn b10_a_signed_webhook_is_believed_only_as_far_as_our_own_record() {
         let paid = captured(world, &intent).await;
         let with = |changes: Value| {
             let mut paid = paid.clone();
-            let Value::Object(changes) = changes else { panic!("changes are an object") };
+            let Value::Object(changes) = changes else {
+                panic!("changes are an object")
+            };
             paid.as_object_mut().expect("an object").extend(changes);
             event("payment_intent.succeeded", &paid, now())
         };
         let strange = format!("pi_{}", Uuid::new_v4().simple());
         let named = |payment: &str| json!({ "payment_id": payment });
         let cases = [
-            ("a smaller amount", with(json!({ "amount": 1, "amount_received": 1 })), "QUARANTINED"),
-            ("a larger amount", with(json!({ "amount": 9000, "amount_received": 9000 })), "QUARANTINED"),
-            ("more taken than asked for", with(json!({ "amount_received": 1001 })), "QUARANTINED"),
-            ("nothing taken", with(json!({ "amount_received": 0 })), "QUARANTINED"),
-            ("another currency", with(json!({ "currency": "jpy" })), "QUARANTINED"),
-            ("a type that its status contradicts", with(json!({ "status": "canceled" })), "QUARANTINED"),
-            ("another payment's name", with(json!({ "metadata": named(&other.payment_id) })), "CONFLICT"),
-            ("another intent for it", with(json!({ "id": strange })), "CONFLICT"),
+            (
+                "a smaller amount",
+                with(json!({ "amount": 1, "amount_received": 1 })),
+                "QUARANTINED",
+            ),
+            (
+                "a larger amount",
+                with(json!({ "amount": 9000, "amount_received": 9000 })),
+                "QUARANTINED",
+            ),
+            (
+                "more taken than asked for",
+                with(json!({ "amount_received": 1001 })),
+                "QUARANTINED",
+            ),
+            (
+                "nothing taken",
+                with(json!({ "amount_received": 0 })),
+                "QUARANTINED",
+            ),
+            (
+                "another currency",
+                with(json!({ "currency": "jpy" })),
+                "QUARANTINED",
+            ),
+            (
+                "a type that its status contradicts",
+                with(json!({ "status": "canceled" })),
+                "QUARANTINED",
+            ),
+            (
+                "another payment's name",
+                with(json!({ "metadata": named(&other.payment_id) })),
+                "CONFLICT",
+            ),
+            (
+                "another intent for it",
+                with(json!({ "id": strange })),
+                "CONFLICT",
+            ),
             (
                 "nobody's payment",
                 with(json!({ "id": strange, "metadata": named(&Uuid::new_v4().to_string()) })),
                 "PARKED",
             ),
-            ("a type of tomorrow", event("payment_intent.teleported", &paid, now()), "IGNORED"),
+            (
+                "a type of tomorrow",
+                event("payment_intent.teleported", &paid, now()),
+                "IGNORED",
+            ),
         ];
         for (what, body, verdict) in cases {
-            assert_eq!(world.provider.deliver_signed(&body).await, verdict, "{what}");
+            assert_eq!(
+                world.provider.deliver_signed(&body).await,
+                verdict,
+                "{what}"
+            );
             for gift in [&gift, &other] {
                 let payment = world.payment(gift).await.expect("the payment");
                 assert_eq!(payment["state"], "PENDING", "{what}");

@@ -8,7 +8,8 @@ use anyhow::{Result, bail};
 
 use super::down::GRACE;
 use crate::fleet::{
-    Attach, BackendOptions, Backends, Lock, cargo, install, leftovers, remove_data, target_dir,
+    Attach, BackendOptions, Backends, Lock, cargo, install, leftovers, remove_data, remove_fleets,
+    target_dir,
 };
 use crate::{interrupt, run, settings, ui};
 
@@ -49,6 +50,12 @@ pub fn test(args: &[String]) -> Result<ExitStatus> {
         ));
     }
     remove_data(&run_dir)?;
+    if ended.as_ref().is_ok_and(ExitStatus::success) {
+        remove_fleets(&run_dir)?;
+    } else {
+        let logs = run_dir.join("fleets");
+        ui::say(&format!("the logs of each fleet are in {}", logs.display()));
+    }
     ended
 }
 
@@ -98,8 +105,6 @@ fn clear(run_dir: &Path) -> Result<()> {
         ));
     }
     remove_data(run_dir)?;
-    for part in ["logs", "fleets"] {
-        let _absent = fs::remove_dir_all(run_dir.join(part));
-    }
-    Ok(())
+    let _absent = fs::remove_dir_all(run_dir.join("logs"));
+    remove_fleets(run_dir)
 }

@@ -228,6 +228,17 @@ fn joined<T>(thread: std::thread::ScopedJoinHandle<'_, T>) -> T {
     }
 }
 
+/// Removes what the fleets of a test run have written below this run directory, their logs included. None of them may
+/// run.
+pub fn remove_fleets(run_dir: &Path) -> Result<()> {
+    postgres::remove_data_of_fleets(run_dir)?;
+    let dir = run_dir.join("fleets");
+    if dir.is_dir() {
+        fs::remove_dir_all(&dir).with_context(|| format!("cannot remove {}", dir.display()))?;
+    }
+    Ok(())
+}
+
 /// Removes the data of every server of this run directory, and the payment provider's ledger with it. Nothing of it may
 /// run. Secrets and logs stay.
 pub fn remove_data(run_dir: &Path) -> Result<()> {

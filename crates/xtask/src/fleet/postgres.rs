@@ -12,6 +12,9 @@ use nix::unistd::{User, geteuid};
 use super::{BackendOptions, Probe, Server, Spec, install};
 use crate::{run, settings};
 
+/// The home of the user `postgres`, as Debian's package makes it.
+const ELSEWHERE: &str = "/var/lib/postgresql";
+
 /// Prepares a PostgreSQL that is not started yet; makes its cluster where there is none.
 pub(super) fn prepare(options: &BackendOptions, password: Option<&str>) -> Result<Server> {
     let bin = install::postgres_bin().context("PostgreSQL's initdb is not installed")?;
@@ -54,6 +57,7 @@ fn owner() -> Result<Option<(u32, u32)>> {
 /// `<run dir>/postgres`; or, where the other user cannot reach that, a directory of its own with a link from there.
 fn data_dir(run_dir: &Path, owner: Option<(u32, u32)>) -> Result<PathBuf> {
     let here = run_dir.join("postgres");
+    fs::create_dir_all(run_dir).with_context(|| format!("cannot make {}", run_dir.display()))?;
     let Some((user, group)) = owner else {
         fs::create_dir_all(&here)?;
         return Ok(here);
@@ -77,7 +81,7 @@ fn data_dir(run_dir: &Path, owner: Option<(u32, u32)>) -> Result<PathBuf> {
 /// Where the data of a run directory lies that the user `postgres` cannot reach. The name is the path itself.
 fn elsewhere(run_dir: &Path) -> PathBuf {
     let name = run_dir.to_string_lossy().replace('/', "-");
-    Path::new("/var/lib/postgresql").join(format!("careforall{name}"))
+    Path::new(ELSEWHERE).join(format!("careforall{name}"))
 }
 
 /// Removes the data of this run directory, wherever it lies.
@@ -89,6 +93,18 @@ pub(super) fn remove_data(run_dir: &Path) -> Result<()> {
     }
     for dir in [target.unwrap_or_else(|_| here.clone()), elsewhere(run_dir)] {
         if dir.is_dir() {
+            fs::remove_dir_all(&dir).with_context(|| format!("cannot remove {}", dir.display()))?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes the data of every fleet below this run directory that lies outside of it.
+pub(super) fn remove_data_of_fleets(run_dir: &Path) -> Result<()> {
+    let prefix = format!("{}-", elsewhere(&run_dir.join("fleets")).display());
+    for entry in fs::read_dir(ELSEWHERE).into_iter().flatten().flatten() {
+        let dir = entry.path();
+        if dir.to_string_lossy().starts_with(&prefix) {
             fs::remove_dir_all(&dir).with_context(|| format!("cannot remove {}", dir.display()))?;
         }
     }

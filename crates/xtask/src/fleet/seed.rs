@@ -65,7 +65,11 @@ fn until_it_takes_gifts(gateway: &str, id: &str) -> Result<()> {
     let api = Api::new(gateway);
     let campaign = api.get(&format!("/api/campaigns/{id}"))?;
     let goal = campaign.get("campaign").unwrap_or(&campaign)["goal"].clone();
-    let other = if goal["currency"] == "XAF" { "XOF" } else { "XAF" };
+    let other = if goal["currency"] == "XAF" {
+        "XOF"
+    } else {
+        "XAF"
+    };
     let probe = json!({
         "campaign_id": id,
         "amount": { "amount": 10_000, "currency": other },

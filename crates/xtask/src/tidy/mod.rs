@@ -28,7 +28,9 @@ pub use words::words;
 
 /// Everything that the checks find, in the order of the paths.
 pub fn check(tree: &Tree) -> Vec<Finding> {
-    let checks = [manifests, migrations, modules, monitoring, purity, readme, size, sql, words];
+    let checks = [
+        manifests, migrations, modules, monitoring, purity, readme, size, sql, words,
+    ];
     let mut findings: Vec<Finding> = checks.iter().flat_map(|check| check(tree)).collect();
     findings.sort();
     findings.dedup();

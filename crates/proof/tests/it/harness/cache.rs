@@ -18,7 +18,10 @@ impl World {
     /// Removes the total of a campaign from the cache, as its expiry does.
     pub async fn forget_total(&self, campaign: &str) {
         let mut redis = self.redis().await;
-        let _: i64 = redis.del(format!("totals:{campaign}")).await.expect("a key can be removed");
+        let _: i64 = redis
+            .del(format!("totals:{campaign}"))
+            .await
+            .expect("a key can be removed");
     }
 
     /// The total of a campaign as the cache has it.

@@ -104,7 +104,9 @@ impl Intent {
         let body: Value = serde_json::from_str(&text).expect("JSON");
         let text = |name: &str| body[name].as_str().expect("a text").to_owned();
         let client_secret = text("client_secret");
-        let (id, _) = client_secret.split_once("_secret_").expect("a client secret");
+        let (id, _) = client_secret
+            .split_once("_secret_")
+            .expect("a client secret");
         Self {
             id: id.to_owned(),
             checkout_url: text("checkout_url"),
@@ -184,12 +186,14 @@ impl World {
 
     /// The payment, as its donor sees it.
     pub async fn payment(&self, gift: &Gift) -> Option<Value> {
-        self.as_guest(gift, &format!("/api/payments/{}", gift.payment_id)).await
+        self.as_guest(gift, &format!("/api/payments/{}", gift.payment_id))
+            .await
     }
 
     /// The pledge, as its donor sees it.
     pub async fn pledge_of(&self, gift: &Gift) -> Option<Value> {
-        self.as_guest(gift, &format!("/api/pledges/{}", gift.id)).await
+        self.as_guest(gift, &format!("/api/pledges/{}", gift.id))
+            .await
     }
 
     async fn as_guest(&self, gift: &Gift, path: &str) -> Option<Value> {
@@ -202,7 +206,9 @@ impl World {
     /// Waits until the payment stands in this state, and gives it.
     pub async fn until_payment(&self, gift: &Gift, state: &str) -> Value {
         eventually(&format!("the payment is {state}"), async || {
-            self.payment(gift).await.filter(|payment| payment["state"] == state)
+            self.payment(gift)
+                .await
+                .filter(|payment| payment["state"] == state)
         })
         .await
     }
@@ -210,14 +216,20 @@ impl World {
     /// Waits until the pledge has this status, and gives it.
     pub async fn until_pledge(&self, gift: &Gift, status: &str) -> Value {
         eventually(&format!("the pledge is {status}"), async || {
-            self.pledge_of(gift).await.filter(|pledge| pledge["status"] == status)
+            self.pledge_of(gift)
+                .await
+                .filter(|pledge| pledge["status"] == status)
         })
         .await
     }
 
     /// The totals of a campaign, once they are known.
     pub async fn totals(&self, campaign: &str) -> Option<Value> {
-        let reply = self.get(&format!("/api/campaigns/{campaign}/totals")).send().await.ok()?;
+        let reply = self
+            .get(&format!("/api/campaigns/{campaign}/totals"))
+            .send()
+            .await
+            .ok()?;
         (reply.status() == StatusCode::OK).then_some(())?;
         reply.json().await.ok()
     }
@@ -236,7 +248,10 @@ impl World {
         let request = self.client.get(format!("{}/api/messages", self.mail));
         let mails = success(request.send().await.expect("the mailbox answers")).await;
         let mails = mails.as_array().expect("a list").iter();
-        mails.filter(|mail| mail["to"][0]["email"] == email).cloned().collect()
+        mails
+            .filter(|mail| mail["to"][0]["email"] == email)
+            .cloned()
+            .collect()
     }
 
     /// Waits for a mail to an address.
@@ -265,7 +280,8 @@ impl World {
         let payment = self.until_payment(gift, "CAPTURED").await;
         assert_eq!(payment["captured"]["amount"], amount);
         self.until_pledge(gift, "COMPLETED").await;
-        self.until_total(&gift.wish.campaign, "raised", amount).await;
+        self.until_total(&gift.wish.campaign, "raised", amount)
+            .await;
         self.until_mail(&gift.wish.email).await;
 
         let intents = self.provider.intents_of(&gift.payment_id).await;

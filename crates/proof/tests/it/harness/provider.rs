@@ -70,7 +70,9 @@ impl Provider {
         let mut found = Vec::new();
         let mut after = String::new();
         loop {
-            let page = self.get(&format!("/v1/payment_intents?limit=100{after}")).await;
+            let page = self
+                .get(&format!("/v1/payment_intents?limit=100{after}"))
+                .await;
             let intents = page["data"].as_array().expect("a list");
             let of_payment = |intent: &&Value| intent["metadata"]["payment_id"] == payment_id;
             found.extend(intents.iter().filter(of_payment).cloned());
@@ -110,15 +112,21 @@ impl Provider {
     pub async fn until_delivered(&self, intent: &str) {
         eventually("the provider's events are delivered", async || {
             let sent = self.sent_of(intent).await;
-            sent.iter().all(|event| event["delivered"] == true).then_some(())
+            sent.iter()
+                .all(|event| event["delivered"] == true)
+                .then_some(())
         })
         .await;
     }
 
     /// Sends an event once more, now, even during a pause. Gives the status that it was answered with.
     pub async fn resend(&self, event: &Event) -> Option<u16> {
-        let sent = self.post(&format!("/_sim/events/{}/resend", event.id)).await;
-        sent["status"].as_u64().and_then(|status| u16::try_from(status).ok())
+        let sent = self
+            .post(&format!("/_sim/events/{}/resend", event.id))
+            .await;
+        sent["status"]
+            .as_u64()
+            .and_then(|status| u16::try_from(status).ok())
     }
 
     /// Holds all events back.
@@ -151,13 +159,19 @@ impl Provider {
     pub async fn deliver_signed(&self, body: &str) -> String {
         let signature = sign(&self.webhook_secret, now(), body);
         let reply = self.deliver(body, Some(&signature)).await;
-        assert_eq!(reply.status(), StatusCode::OK, "a signed delivery is always taken");
+        assert_eq!(
+            reply.status(),
+            StatusCode::OK,
+            "a signed delivery is always taken"
+        );
         let receipt = success(reply).await;
         receipt["verdict"].as_str().expect("a verdict").to_owned()
     }
 
     async fn sent_of(&self, intent: &str) -> Vec<Value> {
-        let events = self.get(&format!("/_sim/events?payment_intent={intent}")).await;
+        let events = self
+            .get(&format!("/_sim/events?payment_intent={intent}"))
+            .await;
         events["data"].as_array().expect("a list").clone()
     }
 

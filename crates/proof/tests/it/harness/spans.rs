@@ -56,7 +56,10 @@ async fn take(State(traces): State<Traces>, body: Bytes) {
     let request = ExportTraceServiceRequest::decode(body).expect("a service speaks OTLP");
     let mut traces = traces.lock().unwrap_or_else(PoisonError::into_inner);
     for group in request.resource_spans {
-        let attributes = group.resource.map(|resource| resource.attributes).unwrap_or_default();
+        let attributes = group
+            .resource
+            .map(|resource| resource.attributes)
+            .unwrap_or_default();
         let service = attributes
             .into_iter()
             .find(|attribute| attribute.key == "service.name")
@@ -67,10 +70,13 @@ async fn take(State(traces): State<Traces>, body: Bytes) {
             })
             .expect("a service says its name");
         for span in group.scope_spans.into_iter().flat_map(|scope| scope.spans) {
-            traces.entry(hex::encode(&span.trace_id)).or_default().push(Span {
-                service: service.clone(),
-                name: span.name,
-            });
+            traces
+                .entry(hex::encode(&span.trace_id))
+                .or_default()
+                .push(Span {
+                    service: service.clone(),
+                    name: span.name,
+                });
         }
     }
 }

@@ -27,7 +27,9 @@ pub struct Record {
 impl Record {
     /// The version of the snapshot.
     pub fn version(&self) -> i64 {
-        self.payload["version"].as_i64().expect("a snapshot has a version")
+        self.payload["version"]
+            .as_i64()
+            .expect("a snapshot has a version")
     }
 }
 

@@ -23,11 +23,19 @@ const GROUPS: [(&str, &[&str]); 6] = [
     ("payment", &["cfa.pledge.events.v1"]),
     (
         "totals",
-        &["cfa.campaign.state.v1", "cfa.pledge.events.v1", "cfa.payment.events.v1"],
+        &[
+            "cfa.campaign.state.v1",
+            "cfa.pledge.events.v1",
+            "cfa.payment.events.v1",
+        ],
     ),
     (
         "notification",
-        &["cfa.contact.state.v1", "cfa.campaign.state.v1", "cfa.payment.events.v1"],
+        &[
+            "cfa.contact.state.v1",
+            "cfa.campaign.state.v1",
+            "cfa.payment.events.v1",
+        ],
     ),
 ];
 
@@ -39,7 +47,8 @@ impl World {
 
     /// Starts a process, without any crash point.
     pub fn start_again(&self, name: &str) {
-        block_in_place(|| self.fleet().start(name, &[])).unwrap_or_else(|error| panic!("{error:#}"));
+        block_in_place(|| self.fleet().start(name, &[]))
+            .unwrap_or_else(|error| panic!("{error:#}"));
     }
 
     /// Restarts a service so that it dies at a crash point. Nothing must be on its way, or it dies too early.
@@ -62,7 +71,11 @@ impl World {
     pub fn until_dead(&self, name: &str) {
         let status = block_in_place(|| self.fleet().wait_for_exit(name))
             .unwrap_or_else(|error| panic!("{error:#}"));
-        assert_eq!(status.signal(), Some(ABORTED), "{name} ended otherwise: {status}");
+        assert_eq!(
+            status.signal(),
+            Some(ABORTED),
+            "{name} ended otherwise: {status}"
+        );
     }
 
     /// The process id of a process.
@@ -122,7 +135,11 @@ impl World {
         }
         for name in fleet.names() {
             let server = fleet.server(&name);
-            let armed = server.spec.env.iter().any(|(variable, _)| variable == ABORT_AT);
+            let armed = server
+                .spec
+                .env
+                .iter()
+                .any(|(variable, _)| variable == ABORT_AT);
             if armed {
                 server.kill();
             }

@@ -50,7 +50,10 @@ impl World {
         let options = options
             .env("*", "OTEL_EXPORTER_OTLP_ENDPOINT", &spans.endpoint)
             .env("*", "OTEL_TRACES_SAMPLER_ARG", "0");
-        let database = options.backends.database_url.with_database(&options.database);
+        let database = options
+            .backends
+            .database_url
+            .with_database(&options.database);
         let caretaker = caretaker::appoint(&options.run_dir, &database)?;
         let fleet = options.start()?;
         let client = reqwest::Client::builder()
@@ -101,7 +104,8 @@ impl World {
         let submit = format!("/api/campaigns/{id}/submit");
         self.administer(&submit, &json!({})).await;
         let approve = format!("/api/admin/campaigns/{id}/approve");
-        self.administer(&approve, &json!({ "reason": "looks good" })).await;
+        self.administer(&approve, &json!({ "reason": "looks good" }))
+            .await;
         self.until_pledge_knows(&id, "ACTIVE").await;
         id
     }
@@ -119,20 +123,25 @@ impl World {
         };
         proposal.as_object_mut().expect("an object").extend(terms);
         let made = self.administer("/api/campaigns", &proposal).await;
-        made["id"].as_str().expect("a campaign has an id").to_owned()
+        made["id"]
+            .as_str()
+            .expect("a campaign has an id")
+            .to_owned()
     }
 
     /// Waits until the pledge service has heard of the campaign.
     pub async fn until_pledge_knows(&self, campaign: &str, status: &str) {
         let campaign: Uuid = campaign.parse().expect("an id");
         eventually("the pledge service knows the campaign", async || {
-            sqlx::query_scalar("select 1 from pledge.campaigns where campaign_id = $1 and status = $2")
-                .bind(campaign)
-                .bind(status)
-                .fetch_optional(&self.db)
-                .await
-                .expect("the projection can be read")
-                .map(|_: i32| ())
+            sqlx::query_scalar(
+                "select 1 from pledge.campaigns where campaign_id = $1 and status = $2",
+            )
+            .bind(campaign)
+            .bind(status)
+            .fetch_optional(&self.db)
+            .await
+            .expect("the projection can be read")
+            .map(|_: i32| ())
         })
         .await;
     }
@@ -154,8 +163,14 @@ impl World {
     pub async fn account(&self, email: &str) -> String {
         let password = "correct horse battery staple";
         let body = json!({ "email": email, "password": password, "name": "Grace" });
-        let request = self.client.post(format!("{}/api/auth/register", self.gateway));
-        let reply = request.json(&body).send().await.expect("the gateway answers");
+        let request = self
+            .client
+            .post(format!("{}/api/auth/register", self.gateway));
+        let reply = request
+            .json(&body)
+            .send()
+            .await
+            .expect("the gateway answers");
         assert_eq!(reply.status(), StatusCode::ACCEPTED);
         self.log_in(email, password).await
     }
@@ -163,16 +178,31 @@ impl World {
     async fn log_in(&self, email: &str, password: &str) -> String {
         let request = self.client.post(format!("{}/api/auth/login", self.gateway));
         let body = json!({ "email": email, "password": password });
-        let reply = request.json(&body).send().await.expect("the gateway answers");
+        let reply = request
+            .json(&body)
+            .send()
+            .await
+            .expect("the gateway answers");
         let session = success(reply).await;
-        session["access_token"].as_str().expect("a token").to_owned()
+        session["access_token"]
+            .as_str()
+            .expect("a token")
+            .to_owned()
     }
 
     /// What a service tells its monitoring.
     pub async fn metrics(&self, name: &str) -> String {
-        let url = self.fleet.lock().unwrap_or_else(PoisonError::into_inner).url(name);
+        let url = self
+            .fleet
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .url(name);
         let reply = self.client.get(format!("{url}/metrics")).send().await;
-        reply.expect("the service answers").text().await.expect("a text")
+        reply
+            .expect("the service answers")
+            .text()
+            .await
+            .expect("a text")
     }
 
     /// The logs of all processes, by their names.
