@@ -65,12 +65,17 @@ impl From<Error> for Problem {
         };
         let problem = Self::new(status, code, error.to_string());
         let problem = retry.into_iter().fold(problem, Self::retry_after);
-        if error == Error::MethodNotAllowed {
-            return problem.header(
+        match error {
+            Error::MethodNotAllowed => problem.header(
                 header::ALLOW,
                 HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),
-            );
+            ),
+            // The connection ends with this reply, since the rest of the body is not read. A client that is not told
+            // puts its next request on it and never gets an answer.
+            Error::BodyTooLarge | Error::BodyUnreadable | Error::BodyTooSlow => {
+                problem.header(header::CONNECTION, HeaderValue::from_static("close"))
+            }
+            _ => problem,
         }
-        problem
     }
 }

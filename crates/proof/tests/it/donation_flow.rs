@@ -43,7 +43,7 @@ fn one_whole_donation_as_the_readme_walks_through_it() {
         assert_eq!(pledged["pledge"]["version"], 1);
 
         // 3. The payment, at once; asked again, the same payment and its one intent.
-        let reply = world.try_open(&gift, Uuid::new_v4()).await;
+        let reply = world.open_reply(&gift, Uuid::new_v4()).await;
         assert_eq!(reply.status(), StatusCode::CREATED);
         let opened: Value = reply.json().await.expect("JSON");
         assert_eq!(opened["payment"]["id"], *gift.payment_id);

@@ -49,6 +49,7 @@ async fn a_body_above_the_limit_is_refused_however_it_is_sent() {
                 .await
                 .unwrap();
             assert_eq!(reply.status(), 413, "{path}");
+            assert_eq!(reply.headers()["connection"], "close", "{path}");
             assert_eq!(problem_code(reply).await, "body_too_large");
         }
         assert_eq!(fleet.seen().len(), before, "no upstream took it for whole");

@@ -2,6 +2,7 @@
 
 use std::{
     io,
+    os::unix::process::CommandExt,
     path::Path,
     process::{Child, Command, Stdio},
     time::Duration,
@@ -26,6 +27,8 @@ pub fn appoint(run_dir: &Path, database: &DatabaseUrl) -> io::Result<Child> {
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
+        // A ctrl-c in the terminal ends the tests, and must not end who cleans up after them.
+        .process_group(0)
         .spawn()
 }
 

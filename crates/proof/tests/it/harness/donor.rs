@@ -164,8 +164,12 @@ impl World {
 
     /// The same under a given key.
     pub async fn open_with(&self, gift: &Gift, key: Uuid) -> Intent {
-        let reply = as_a_client("the payment is opened", || self.opening(gift, key)).await;
-        Intent::of(reply).await
+        Intent::of(self.open_reply(gift, key).await).await
+    }
+
+    /// Opens the payment of a gift until that is answered.
+    pub async fn open_reply(&self, gift: &Gift, key: Uuid) -> Response {
+        as_a_client("the payment is opened", || self.opening(gift, key)).await
     }
 
     fn opening(&self, gift: &Gift, key: Uuid) -> reqwest::RequestBuilder {
