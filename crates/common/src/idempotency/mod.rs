@@ -16,7 +16,7 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{
     body::{Body, to_bytes},
-    extract::{MatchedPath, Request, State},
+    extract::{Request, State},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -173,16 +173,8 @@ async fn claim_of(store: &Idempotency, request: Request) -> Result<(Claim, Reque
             "the body is larger than this route accepts",
         )
     })?;
-    let matched = parts.extensions.get::<MatchedPath>().cloned();
-    let route = matched
-        .as_ref()
-        .map_or(parts.uri.path(), MatchedPath::as_str);
-    // A route with parameters is another route for each of their values, or one key would span two resources.
-    let target = if route.contains('{') {
-        parts.uri.path()
-    } else {
-        route
-    };
+    // The path and not the route's template: one key must not span two resources.
+    let target = parts.uri.path();
     let claim = Claim::new(&caller, &parts.method, target, &key, &bytes)?;
     parts.extensions.insert(claim.clone());
     parts.extensions.insert(caller);
