@@ -56,9 +56,13 @@ impl Config {
             ("statement_timeout", "5s"),
             ("idle_in_transaction_session_timeout", "5s"),
             ("timezone", "UTC"),
-            // A generic plan that was made while a table was still empty reads the whole table, and sqlx keeps the
-            // statement until the next analyze. Planning anew costs about 0.1 ms.
-            ("plan_cache_mode", "force_custom_plan"),
+            // A statement is planned once for each connection, which saves 0.1 to 0.4 ms each time. A plan that was
+            // made while a table was empty must be right for a full one too: ours reach their rows by an index, and
+            // so the other ways are closed.
+            ("plan_cache_mode", "force_generic_plan"),
+            ("enable_seqscan", "off"),
+            ("enable_hashjoin", "off"),
+            ("enable_mergejoin", "off"),
         ]);
         Ok(options
             .application_name(&self.schema)
@@ -70,7 +74,7 @@ impl Config {
 #[derive(Clone)]
 pub struct Db {
     pool: PgPool,
-    options: PgConnectOptions,
+    options: Arc<PgConnectOptions>,
     committed: Arc<Notify>,
 }
 
@@ -103,7 +107,7 @@ impl Db {
         }
         Ok(Self {
             pool,
-            options,
+            options: Arc::new(options),
             committed: Arc::default(),
         })
     }

@@ -50,6 +50,8 @@ pub trait Batch: Send + Sync + 'static {
     type Outcome: Send + 'static;
     /// Whether `write` needs a transaction around it; without, it must be one autocommit statement (and reads).
     const TRANSACTION: bool;
+    /// How long a row is waited for that somebody else holds, usually a twin in another process.
+    const PATIENCE: Duration = Duration::from_millis(250);
 
     /// Writes the items and gives one outcome for each, in their order. It may be called again with the same items
     /// when the connection broke, and with single ones when one of them broke the batch: it must be idempotent.
@@ -156,6 +158,8 @@ impl<B: Batch> Task<B> {
         };
         tokio::pin!(end);
         loop {
+            // Whoever is ready to hand in an item does so first: with the next batch its commit would cost a second one.
+            tokio::task::yield_now().await;
             let count = tokio::select! {
                 count = waiting.recv_many(&mut taken, BATCH) => count,
                 () = &mut end => 0,
@@ -279,8 +283,10 @@ impl<B: Batch> Task<B> {
 
     async fn connect(&self) -> Result<PgConnection, sqlx::Error> {
         let mut connection = self.db.dedicated().await?;
-        // A twin in another process is waited for this long and no longer.
-        connection.execute("set lock_timeout = '250ms'").await?;
+        sqlx::query("select set_config('lock_timeout', $1, false)")
+            .bind(format!("{}ms", B::PATIENCE.as_millis()))
+            .execute(&mut connection)
+            .await?;
         Ok(connection)
     }
 }

@@ -65,7 +65,7 @@ pub async fn run(config: Config, listener: TcpListener, life: Lifecycle) -> anyh
     let kafka = Kafka::new(&config.kafka);
     kafka.ensure(&[topics::CAMPAIGN.into()]).await;
     outbox::spawn_publisher("campaign", &db, &kafka, &life);
-    let idempotency = Idempotency::new(&db, &cache, &verifier, &life);
+    let idempotency = Idempotency::new(&db, &cache, &verifier);
     let health = Health::new().database(&db).redis(&cache).kafka(&kafka);
     let (routes, openapi) = routes::router(App {
         db,

@@ -31,7 +31,7 @@ pub mod seal;
 pub mod signature;
 mod workers;
 
-use std::{sync::Arc, time::Duration};
+use std::{ops::Deref, sync::Arc, time::Duration};
 
 use axum::extract::FromRef;
 use chassis::{
@@ -64,7 +64,9 @@ pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations/
 
 /// What handlers share.
 #[derive(Clone)]
-struct App {
+struct App(Arc<Shared>);
+
+struct Shared {
     db: Db,
     clock: Clock,
     life: Lifecycle,
@@ -83,6 +85,13 @@ struct Settings {
     livemode: bool,
     resolve_every: Duration,
     resolve_after: chrono::Duration,
+}
+
+impl Deref for App {
+    type Target = Shared;
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
 }
 
 impl FromRef<App> for Verifier {
@@ -109,8 +118,8 @@ pub async fn run(config: Config, listener: TcpListener, life: Lifecycle) -> anyh
     kafka.consume("payment", &[topics::PLEDGE.into()], hear, &life);
     let resolve_after = chrono::Duration::from_std(config.resolve_after)?;
     let charges = Charges::new(&config.psp, resolve_after, &config.clock, &db, &life)?;
-    let app = App {
-        idempotency: Idempotency::new(&db, &cache, &verifier, &life),
+    let app = App(Arc::new(Shared {
+        idempotency: Idempotency::new(&db, &cache, &verifier),
         signer: Signer::new(&config.token_secret),
         sealer: Sealer::new(&config.token_secret),
         charges: Arc::new(charges),
@@ -125,7 +134,7 @@ pub async fn run(config: Config, listener: TcpListener, life: Lifecycle) -> anyh
         clock: config.clock,
         life: life.clone(),
         verifier,
-    };
+    }));
     life.spawn("resolver", workers::resolve::run(app.clone()));
     let health = Health::new().database(&app.db).kafka(&kafka).redis(&cache);
     let (routes, openapi) = routes::router(app).split_for_parts();

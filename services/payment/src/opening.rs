@@ -1,6 +1,9 @@
 //! The way in: many donors' payments, found or made, and their calls noted before they are made, in one commit.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration as StdDuration,
+};
 
 use chassis::clock::Clock;
 use chrono::Duration;
@@ -71,6 +74,8 @@ impl Batch for Openings {
     type Item = Opening;
     type Outcome = Opened;
     const TRANSACTION: bool = true;
+    // It is no twin that may hold the row, but our own consumer, which is about to commit a batch.
+    const PATIENCE: StdDuration = StdDuration::from_secs(1);
 
     async fn write(
         &self,

@@ -18,7 +18,7 @@ mod gifts;
 mod reply;
 mod routes;
 
-use std::{sync::Arc, time::Duration};
+use std::{ops::Deref, sync::Arc, time::Duration};
 
 use axum::extract::FromRef;
 use chassis::{
@@ -51,7 +51,9 @@ const REMEMBERED: Duration = Duration::from_secs(1);
 
 /// What the handlers share.
 #[derive(Clone)]
-struct App {
+struct App(Arc<Shared>);
+
+struct Shared {
     db: Db,
     clock: Clock,
     verifier: Verifier,
@@ -61,6 +63,13 @@ struct App {
     campaigns: moka::future::Cache<uuid::Uuid, Option<domain::Campaign>>,
     donor_ref_secret: Arc<SecretString>,
     public_url: Arc<str>,
+}
+
+impl Deref for App {
+    type Target = Shared;
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
 }
 
 impl FromRef<App> for Verifier {
@@ -80,8 +89,8 @@ pub async fn run(config: Config, listener: TcpListener, life: Lifecycle) -> anyh
     let clock = config.clock;
     let verifier =
         Verifier::new(&config.jwt_public_keys, clock.clone()).map_err(anyhow::Error::msg)?;
-    let app = App {
-        idempotency: Idempotency::new(&db, &cache, &verifier, &life),
+    let app = App(Arc::new(Shared {
+        idempotency: Idempotency::new(&db, &cache, &verifier),
         gifts: Writer::spawn("pledge-writer", gifts::Gifts, &db, &life),
         campaigns: moka::future::Cache::builder()
             .max_capacity(10_000)
@@ -93,7 +102,7 @@ pub async fn run(config: Config, listener: TcpListener, life: Lifecycle) -> anyh
         db: db.clone(),
         clock: clock.clone(),
         verifier,
-    };
+    }));
     outbox::spawn_publisher("pledge", &db, &kafka, &life);
     kafka
         .ensure(&[topics::PLEDGE.into(), topics::CONTACT.into()])

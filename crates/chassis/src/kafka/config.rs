@@ -100,7 +100,7 @@ impl Config {
             .set("allow.auto.create.topics", "false")
             // Small buffers: the messages wait as well at the broker.
             .set("queued.min.messages", "2000")
-            .set("queued.max.messages.kbytes", "8192")
+            .set("queued.max.messages.kbytes", "4096")
             // A full buffer is looked at again soon; the default of a second would cap the throughput.
             .set("fetch.queue.backoff.ms", "10")
             .set("fetch.wait.max.ms", "100")

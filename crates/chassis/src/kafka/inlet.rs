@@ -18,6 +18,9 @@ use crate::lifecycle::Lifecycle;
 
 /// The most messages in a batch.
 const BATCH: usize = 1000;
+/// How long a batch that is not full waits for more: what is done with it costs a transaction, whether it holds one
+/// message or a thousand.
+const GATHER: Duration = Duration::from_millis(10);
 /// Silence after which a member that has a lag is taken for stuck.
 const SILENCE: Duration = Duration::from_mins(1);
 /// How long leaving the group may take.
@@ -50,12 +53,23 @@ impl Inlet {
         })
     }
 
-    /// Waits for a message, and takes with it what else is there. Dropping the future loses nothing.
+    /// Waits for a message, and takes with it what else comes within a moment. When the future is dropped, what it has
+    /// taken has no offset yet and comes again to the next member.
     ///
     /// # Errors
     /// When this member will get nothing any more, and a new one is needed.
     pub(super) async fn batch(&mut self) -> anyhow::Result<Vec<Message>> {
         let mut batch = vec![self.first().await?];
+        self.fill(&mut batch)?;
+        if batch.len() < BATCH {
+            tokio::time::sleep(GATHER).await;
+            self.fill(&mut batch)?;
+        }
+        Ok(batch)
+    }
+
+    /// Adds what is at hand.
+    fn fill(&mut self, batch: &mut Vec<Message>) -> anyhow::Result<()> {
         while batch.len() < BATCH {
             let Some(next) = self.next_at_hand() else {
                 break;
@@ -69,8 +83,8 @@ impl Inlet {
             }
         }
         // A rebalance ends the loop above, so that whatever was revoked is older than the batch's end.
-        self.drop_revoked(std::slice::from_mut(&mut batch));
-        Ok(batch)
+        self.drop_revoked(std::slice::from_mut(batch));
+        Ok(())
     }
 
     async fn first(&mut self) -> anyhow::Result<Message> {

@@ -37,12 +37,13 @@ pub struct Ticket {
     /// When the provider is to take the money.
     pub capture: Capture,
     /// When the pledge expires.
+    #[serde(with = "chrono::serde::ts_microseconds")]
     pub pledge_expires_at: DateTime<Utc>,
     /// When the ticket expires.
+    #[serde(with = "chrono::serde::ts_microseconds")]
     pub expires_at: DateTime<Utc>,
     /// W3C trace context of the pledge's request: a payment that is made from the ticket, because the pledge's event
     /// is still on its way, belongs to the same trace.
-    #[serde(default)]
     pub traceparent: Option<String>,
 }
 
@@ -74,14 +75,15 @@ impl Signer {
             Arc::new(mac(&derive.finalize().into_bytes()))
         };
         Self {
-            tickets: keyed("careforall ticket v1"),
+            tickets: keyed("careforall ticket v2"),
             guests: keyed("careforall guest token v1"),
         }
     }
 
-    /// Signs a ticket: base64url JSON, a dot, base64url HMAC.
+    /// Signs a ticket: base64url of its fields in Postcard's binary format, a dot, base64url HMAC. The reply to a pledge
+    /// carries it twice and is stored as it is, so its length counts.
     pub fn ticket(&self, ticket: &Ticket) -> String {
-        let payload = URL_SAFE_NO_PAD.encode(serde_json::to_vec(ticket).unwrap_or_default());
+        let payload = URL_SAFE_NO_PAD.encode(postcard::to_allocvec(ticket).unwrap_or_default());
         let tag = tag(&self.tickets, payload.as_bytes());
         format!("{payload}.{}", URL_SAFE_NO_PAD.encode(tag))
     }
@@ -96,7 +98,7 @@ impl Signer {
         let bytes = URL_SAFE_NO_PAD
             .decode(payload)
             .map_err(|_| TicketError::Invalid)?;
-        let ticket: Ticket = serde_json::from_slice(&bytes).map_err(|_| TicketError::Invalid)?;
+        let ticket: Ticket = postcard::from_bytes(&bytes).map_err(|_| TicketError::Invalid)?;
         if ticket.expires_at <= now {
             Err(TicketError::Expired)
         } else {

@@ -3,7 +3,8 @@
 //! A key belongs to a caller, a method and a route. [`required`] wraps a route: it refuses a request without a
 //! usable key and gives the handler a [`Claim`]. The handler stores its [`Reply`] under the claim in the statement
 //! or transaction of its effect ([`join`], or its own statement), so that effect and reply commit together or not at
-//! all. Whoever comes second gets the first's bytes. PostgreSQL decides; Redis only remembers.
+//! all. Whoever comes second gets the first's bytes. PostgreSQL decides; Redis is a
+//! read-through copy that the first request with a key never touches.
 //!
 //! Only 2xx replies are stored. A refusal is answered after the key was looked up ([`Idempotency::refuse`]), so that
 //! a retry of a gift that was accepted is told so even when the campaign has ended in between.
@@ -20,9 +21,8 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use chassis::{cache::Cache, db::Db, http::Problem, lifecycle::Lifecycle};
+use chassis::{cache::Cache, db::Db, http::Problem};
 use http::StatusCode;
-use tokio::sync::mpsc;
 
 pub use claim::Claim;
 pub use reply::Reply;
@@ -32,10 +32,8 @@ use crate::auth::{Verifier, caller_of};
 
 /// The largest body that is read for its fingerprint, in bytes.
 const BODY_LIMIT: usize = 64 * 1024;
-/// How long Redis remembers a finished reply; PostgreSQL keeps it longer.
+/// How long Redis remembers a finished reply that was asked for again; PostgreSQL keeps it longer.
 const REMEMBERED: Duration = Duration::from_hours(24);
-/// How many finished replies may wait for Redis before the next are not remembered there.
-const BACKLOG: usize = 1024;
 
 /// What can go wrong with a key.
 #[derive(Debug, thiserror::Error)]
@@ -72,61 +70,46 @@ impl From<Error> for Problem {
 
 /// The store of finished replies.
 #[derive(Clone)]
-pub struct Idempotency {
+pub struct Idempotency(Arc<Store>);
+
+struct Store {
     db: Db,
     cache: Cache,
     verifier: Verifier,
-    finished: mpsc::Sender<(Claim, Reply)>,
 }
 
 impl Idempotency {
     /// Opens the store over the service's own schema.
-    pub fn new(db: &Db, cache: &Cache, verifier: &Verifier, life: &Lifecycle) -> Self {
-        let (finished, mut waiting) = mpsc::channel::<(Claim, Reply)>(BACKLOG);
-        let (redis, stopping) = (cache.clone(), life.clone());
-        life.spawn("idempotency-cache", async move {
-            loop {
-                let (claim, reply) = tokio::select! {
-                    next = waiting.recv() => match next {
-                        Some(next) => next,
-                        None => break,
-                    },
-                    () = stopping.stopping() => break,
-                };
-                redis
-                    .put(&claim.cache_key(), &reply.encode(&claim), REMEMBERED)
-                    .await;
-            }
-            stopping.stopping().await;
-            Ok(())
-        });
-        Self {
+    pub fn new(db: &Db, cache: &Cache, verifier: &Verifier) -> Self {
+        Self(Arc::new(Store {
             db: db.clone(),
             cache: cache.clone(),
             verifier: verifier.clone(),
-            finished,
-        }
+        }))
     }
 
-    /// The finished reply of this claim, if there is one: from Redis, else from PostgreSQL.
+    /// The finished reply of this claim, if there is one: from Redis, else from PostgreSQL, and then Redis knows it too.
     ///
     /// # Errors
     /// [`Error::KeyReused`] when the key belongs to another body, [`Error::Database`].
     pub async fn lookup(&self, claim: &Claim) -> Result<Option<Reply>, Error> {
-        if let Some(found) = self
-            .cache
-            .get(&claim.cache_key())
+        let Store { db, cache, .. } = &*self.0;
+        let key = claim.cache_key();
+        if let Some(found) = cache
+            .get(&key)
             .await
             .and_then(|bytes| Stored::decode(&bytes))
         {
             return found.reply_for(claim).map(Some);
         }
-        let mut connection = self.db.pool().acquire().await?;
+        let mut connection = db.pool().acquire().await?;
         let mut found = stored(&mut connection, &[claim.scope()]).await?;
-        found
-            .remove(&claim.scope())
-            .map(|found| found.reply_for(claim))
-            .transpose()
+        drop(connection);
+        let Some(found) = found.remove(&claim.scope()) else {
+            return Ok(None);
+        };
+        cache.put(&key, &found.encode(), REMEMBERED).await;
+        found.reply_for(claim).map(Some)
     }
 
     /// Answers a refusal, unless the key has a finished reply: then that one.
@@ -139,30 +122,20 @@ impl Idempotency {
             None => Err(refusal),
         }
     }
-
-    /// Lets Redis remember a reply that has been committed. Never waits, and may forget.
-    pub fn remember(&self, claim: &Claim, reply: &Reply) {
-        let _ = self.finished.try_send((claim.clone(), reply.clone()));
-    }
 }
 
 /// Wraps a route that takes an Idempotency-Key: `.layer(middleware::from_fn_with_state(idempotency, required))`.
 ///
 /// Reads the body once, at most 64 KiB of it, and hands it on.
 pub async fn required(State(store): State<Idempotency>, request: Request, next: Next) -> Response {
-    let (claim, request) = match claim_of(&store, request).await {
-        Ok(claimed) => claimed,
+    let request = match claim_of(&store.0, request).await {
+        Ok(request) => request,
         Err(problem) => return problem.into_response(),
     };
-    let response = next.run(request).await;
-    // A finished reply travels beside its rendering, so that no handler has to remember to remember it.
-    if let Some(reply) = response.extensions().get::<Arc<Reply>>() {
-        store.remember(&claim, reply);
-    }
-    response
+    next.run(request).await
 }
 
-async fn claim_of(store: &Idempotency, request: Request) -> Result<(Claim, Request), Problem> {
+async fn claim_of(store: &Store, request: Request) -> Result<Request, Problem> {
     let (mut parts, body) = request.into_parts();
     let caller = caller_of(&parts.headers, &store.verifier)?;
     let key = claim::key_of(&parts.headers, &caller)?;
@@ -176,7 +149,7 @@ async fn claim_of(store: &Idempotency, request: Request) -> Result<(Claim, Reque
     // The path and not the route's template: one key must not span two resources.
     let target = parts.uri.path();
     let claim = Claim::new(&caller, &parts.method, target, &key, &bytes)?;
-    parts.extensions.insert(claim.clone());
+    parts.extensions.insert(claim);
     parts.extensions.insert(caller);
-    Ok((claim, Request::from_parts(parts, Body::from(bytes))))
+    Ok(Request::from_parts(parts, Body::from(bytes)))
 }

@@ -1,13 +1,9 @@
 //! A reply whose bytes are fixed before the commit, so that it can be replayed byte for byte.
 
-use std::sync::Arc;
-
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, StatusCode};
 use serde::Serialize;
-
-use super::Claim;
 
 /// Status, headers and body of a finished request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,18 +59,6 @@ impl Reply {
     pub fn headers_json(&self) -> String {
         serde_json::to_string(&self.headers).unwrap_or_else(|_| "[]".into())
     }
-
-    /// The form that Redis keeps: fingerprint, status, length of the headers, headers, body.
-    pub(super) fn encode(&self, claim: &Claim) -> Vec<u8> {
-        let headers = self.headers_json();
-        let mut bytes = Vec::with_capacity(38 + headers.len() + self.body.len());
-        bytes.extend_from_slice(&claim.fingerprint());
-        bytes.extend_from_slice(&self.status.as_u16().to_be_bytes());
-        bytes.extend_from_slice(&u32::try_from(headers.len()).unwrap_or(0).to_be_bytes());
-        bytes.extend_from_slice(headers.as_bytes());
-        bytes.extend_from_slice(&self.body);
-        bytes
-    }
 }
 
 impl IntoResponse for Reply {
@@ -96,8 +80,6 @@ impl IntoResponse for Reply {
         );
         if self.replayed {
             headers.insert("idempotent-replayed", HeaderValue::from_static("true"));
-        } else if self.status.is_success() {
-            response.extensions_mut().insert(Arc::new(self));
         }
         response
     }

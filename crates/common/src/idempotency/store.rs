@@ -46,7 +46,22 @@ impl Stored {
         Ok(self.reply.replayed())
     }
 
-    /// Reads what `Reply::encode` wrote; anything else counts as not there.
+    /// The form that Redis keeps: fingerprint, status, length of the headers, headers, body.
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let Reply {
+            status, ref body, ..
+        } = self.reply;
+        let headers = self.reply.headers_json();
+        let mut bytes = Vec::with_capacity(38 + headers.len() + body.len());
+        bytes.extend_from_slice(&self.fingerprint);
+        bytes.extend_from_slice(&status.as_u16().to_be_bytes());
+        bytes.extend_from_slice(&u32::try_from(headers.len()).unwrap_or(0).to_be_bytes());
+        bytes.extend_from_slice(headers.as_bytes());
+        bytes.extend_from_slice(body);
+        bytes
+    }
+
+    /// Reads what [`encode`](Self::encode) wrote; anything else counts as not there.
     pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
         let (fingerprint, rest) = bytes.split_at_checked(32)?;
         let (status, rest) = rest.split_first_chunk::<2>()?;

@@ -6,7 +6,7 @@
 
 mod publisher;
 
-pub use publisher::{publish_batch, spawn_publisher};
+pub use publisher::spawn_publisher;
 
 use chassis::db::Tx;
 use sqlx::PgConnection;

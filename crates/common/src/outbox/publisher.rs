@@ -10,6 +10,7 @@ use chassis::{
     telemetry::metrics,
 };
 use sqlx::{Connection, PgConnection};
+use tokio::time::Instant;
 use uuid::Uuid;
 
 /// The most rows that one round reads.
@@ -18,7 +19,11 @@ const BATCH: i64 = 1000;
 const POLL: Duration = Duration::from_millis(100);
 /// How long the relay lets rows gather after it was woken: a round costs a read, a publication and a commit, whether
 /// it moves one event or a thousand.
-const GATHER: Duration = Duration::from_millis(10);
+const GATHER: Duration = Duration::from_millis(20);
+/// How often the relay reads from the very beginning. In between it starts where it was before the last such round,
+/// so that it does not step over the index entries of all rows since the last vacuum; whoever draws an id and commits
+/// it later than that waits for the next.
+const SWEEP: Duration = Duration::from_millis(500);
 /// How long a relay that is not the leader, or has lost its broker or database, waits before it tries again.
 const PAUSE: Duration = Duration::from_millis(500);
 /// Key of the advisory lock, together with the schema: "outbox".
@@ -60,12 +65,42 @@ struct Waiting {
 }
 
 /// What one round did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Published {
+struct Published {
     /// Rows that were read.
-    pub read: usize,
+    read: usize,
     /// Rows that the broker acknowledged and that are deleted now.
-    pub sent: usize,
+    sent: usize,
+    /// The highest id of those.
+    last: i64,
+}
+
+/// Where rounds begin to read.
+struct Floor {
+    swept: Instant,
+    /// Ids up to this one were dealt with before the last sweep.
+    id: i64,
+    /// The highest id that was dealt with.
+    last: i64,
+}
+
+impl Floor {
+    fn new() -> Self {
+        Self {
+            swept: Instant::now(),
+            id: 0,
+            last: 0,
+        }
+    }
+
+    /// Where the next round begins.
+    fn next(&mut self) -> i64 {
+        if self.swept.elapsed() < SWEEP {
+            return self.id;
+        }
+        self.swept = Instant::now();
+        self.id = self.last;
+        0
+    }
 }
 
 /// Starts the relay of this process. Of several processes over one schema only the holder of the advisory lock
@@ -99,8 +134,10 @@ async fn lead(source: &str, db: &Db, producer: &Producer, life: &Lifecycle) -> a
     if !leads {
         return Ok(());
     }
+    let mut floor = Floor::new();
     while !life.is_stopping() {
-        let round = publish_batch(&mut connection, producer, source).await?;
+        let round = publish_batch(&mut connection, producer, source, floor.next()).await?;
+        floor.last = floor.last.max(round.last);
         anyhow::ensure!(
             round.sent == round.read,
             "the broker did not take every event"
@@ -117,29 +154,35 @@ async fn lead(source: &str, db: &Db, producer: &Producer, life: &Lifecycle) -> a
     Ok(())
 }
 
-/// One round: reads the oldest rows, publishes them, and deletes those before the first that failed, so that an
+/// One round: reads the oldest rows above the id `after`, publishes them, and deletes those before the first that failed, so that an
 /// event never overtakes an earlier one of its key.
 ///
 /// # Errors
 /// Whatever the database says. Rows that were published and not deleted are published again, with the same event id.
-pub async fn publish_batch(
+async fn publish_batch(
     connection: &mut PgConnection,
     producer: &Producer,
     source: &str,
+    after: i64,
 ) -> Result<Published, sqlx::Error> {
     let rows: Vec<Waiting> = sqlx::query_as(
         "select id, event_id, topic, key, kind, payload, traceparent, created_at,
                 extract(epoch from clock_timestamp() - created_at)::float8 as age
-         from outbox order by id limit $1",
+         from outbox where id > $2 order by id limit $1",
     )
     .bind(BATCH)
+    .bind(after)
     .fetch_all(&mut *connection)
     .await?;
     LAG.with_label_values::<&str>(&[])
         .set(rows.first().map_or(0.0, |oldest| oldest.age));
     pending(rows.len());
     if rows.is_empty() {
-        return Ok(Published { read: 0, sent: 0 });
+        return Ok(Published {
+            read: 0,
+            sent: 0,
+            last: 0,
+        });
     }
     let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
     let records = rows.into_iter().map(|row| record(row, source)).collect();
@@ -158,6 +201,7 @@ pub async fn publish_batch(
     Ok(Published {
         read: ids.len(),
         sent,
+        last: ids[..sent].last().copied().unwrap_or_default(),
     })
 }
 

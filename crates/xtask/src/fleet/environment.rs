@@ -18,6 +18,14 @@ pub const SERVICES: [&str; 7] = [
 /// The outside world on the machine on your desk.
 pub const SIMULATORS: [&str; 2] = ["psp-sim", "mail-sim"];
 
+/// The event types that the provider is asked to send: those that move a payment.
+const PSP_EVENTS: [&str; 4] = [
+    "payment_intent.amount_capturable_updated",
+    "payment_intent.succeeded",
+    "payment_intent.payment_failed",
+    "payment_intent.canceled",
+];
+
 /// The facts that the environments are made from.
 pub(super) struct Facts<'a> {
     pub ports: &'a Ports,
@@ -48,6 +56,9 @@ impl Facts<'_> {
         };
         add(&mut env, "TOKIO_WORKER_THREADS", threads);
         add(&mut env, "RUST_LOG", "info");
+        // Memory that is free goes back at once, and the threads of Kafka's client, which is C, share one heap.
+        add(&mut env, "MIMALLOC_PURGE_DELAY", "0");
+        add(&mut env, "MALLOC_ARENA_MAX", "1");
         match service {
             "psp-sim" => self.psp(&mut env),
             "mail-sim" => add(
@@ -137,6 +148,7 @@ impl Facts<'_> {
         add(env, "PSP_SECRET_KEY", &self.secrets.psp_secret_key);
         add(env, "PSP_WEBHOOK_SECRET", &self.secrets.psp_webhook_secret);
         add(env, "PSP_WEBHOOK_URL", webhooks);
+        add(env, "PSP_WEBHOOK_EVENTS", PSP_EVENTS.join(","));
         let ledger = self.run_dir.join("psp/ledger.jsonl");
         add(env, "PSP_LEDGER", ledger.to_string_lossy());
     }

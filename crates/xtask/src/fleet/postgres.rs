@@ -187,6 +187,7 @@ fn arguments(bin: &Path, data: &Path, port: u16, durable: bool) -> Result<Vec<St
         "max_connections=200".to_owned(),
         "shared_buffers=256MB".to_owned(),
         "max_wal_size=4GB".to_owned(),
+        "min_wal_size=4GB".to_owned(),
         "checkpoint_timeout=15min".to_owned(),
         format!("wal_compression={}", if major >= 15 { "lz4" } else { "on" }),
     ];

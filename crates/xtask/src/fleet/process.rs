@@ -76,7 +76,19 @@ impl Process {
         let pid = child.id().cast_signed();
         // A child is not reaped before we wait for it, so its entry is there even if it has ended already.
         let identity = Identity::of(pid).unwrap_or(Identity { pid, began: 0 });
-        Ok(Self { child, identity })
+        let mut process = Self { child, identity };
+        process.wait_for_mark();
+        Ok(process)
+    }
+
+    /// Waits until the process can be found by its mark. The kernel lets a parent go on as soon as the child's memory
+    /// is the new program's, and fills in that program's environment just after.
+    fn wait_for_mark(&mut self) {
+        let environment = format!("/proc/{}/environ", self.identity.pid);
+        let unmarked = || fs::read(&environment).is_ok_and(|bytes| bytes.is_empty());
+        while unmarked() && self.ended().is_none() {
+            std::thread::yield_now();
+        }
     }
 
     /// Which process this is.

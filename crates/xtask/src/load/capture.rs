@@ -21,7 +21,7 @@ use crate::interrupt;
 /// Donors at work at most. A donation takes a tenth of a second, so this is enough for several hundred a second.
 const DONORS: usize = 64;
 /// How often a donor asks for the total.
-const PAUSE: Duration = Duration::from_millis(5);
+const PAUSE: Duration = Duration::from_millis(25);
 /// The longest that a total may take.
 const PATIENCE: Duration = Duration::from_secs(20);
 

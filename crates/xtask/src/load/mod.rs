@@ -27,6 +27,9 @@ pub use mix::program as k6;
 pub use report::Report;
 pub use wrk::check as ensure_wrk;
 
+/// How often the first phase runs before it counts.
+const WARM_UPS: u32 = 4;
+
 /// How hard, and for how long.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Settings {
@@ -51,6 +54,8 @@ pub fn run(
     ready: Option<f64>,
 ) -> Result<Report> {
     let machine = machine::Machine::look(root, fleet)?;
+    ui::step("warming up");
+    warm_up(root, fleet, settings)?;
     ui::step("pledges through the gateway");
     let pledges = wrk::drive(root, "pledges", fleet, settings)?;
     ui::step("waiting until every event is published and every pledge has its payment");
@@ -87,6 +92,19 @@ pub fn run(
         mix,
         resident: machine::resident(fleet),
     })
+}
+
+/// Brings the servers to where they are after an hour of work: Kafka's virtual machine has compiled what it runs often,
+/// and PostgreSQL writes its log over old segments instead of filling new ones with zeros while every commit waits.
+fn warm_up(root: &Path, fleet: &State, settings: &Settings) -> Result<()> {
+    for _ in 0..WARM_UPS {
+        wrk::drive(root, "pledges", fleet, settings)?;
+    }
+    backlog::drain(fleet)?;
+    if let Err(error) = psql(fleet)?.query("checkpoint") {
+        ui::warn(&format!("PostgreSQL's log stays as it is: {error:#}"));
+    }
+    Ok(())
 }
 
 /// SQL in the fleet's database, as its superuser.

@@ -11,6 +11,7 @@ use common::{
     events::{PaymentEvent, PledgeKind},
     ids::PledgeId,
     outbox,
+    payment::State,
 };
 
 use crate::{
@@ -31,6 +32,10 @@ impl Handler for Payments {
         let mut newest: BTreeMap<PledgeId, (Shown, Option<&str>)> = BTreeMap::new();
         for message in batch {
             let event: PaymentEvent = message.json()?;
+            // A pledge is born PENDING, and a first attempt never comes back to it.
+            if event.attempt == 1 && event.state == State::Pending {
+                continue;
+            }
             let shown = Shown {
                 pledge_id: event.pledge_id,
                 attempt: event.attempt,
@@ -43,6 +48,9 @@ impl Handler for Payments {
             if newer {
                 newest.insert(event.pledge_id, (shown, message.header("traceparent")));
             }
+        }
+        if newest.is_empty() {
+            return Ok(());
         }
         let now = self.clock.now();
         let shown: Vec<Shown> = newest.values().map(|(shown, _)| shown.clone()).collect();
