@@ -40,15 +40,20 @@ async fn an_unknown_campaign_is_not_found() {
 async fn the_reply_has_every_number_on_both_paths() {
     let service = Service::start().await;
     let gift = Gift::new(CampaignId::new(), 2599);
+    let come = async |version: i64| {
+        eventually(&format!("version {version} came"), async || {
+            service
+                .totals(gift.campaign)
+                .await
+                .filter(|totals| totals["version"] == version)
+        })
+        .await
+    };
+    // One after the other: those of one batch would be one change.
     service.publish([campaign(gift.campaign, 1000, 1)]).await;
+    come(1).await;
     service.publish([gift.captured(1)]).await;
-    eventually("both came", async || {
-        service
-            .totals(gift.campaign)
-            .await
-            .filter(|totals| totals["version"] == 2)
-    })
-    .await;
+    come(2).await;
     let reply = service.get(&format!("/api/totals/{}", gift.campaign)).await;
     assert_eq!(reply.headers()["content-type"], "application/json");
     let totals: Value = reply.json().await.unwrap();
