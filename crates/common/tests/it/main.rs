@@ -10,3 +10,4 @@ mod inbox;
 mod money;
 mod outbox;
 mod payment;
+mod sql;

@@ -128,7 +128,7 @@ async fn bodies_that_are_no_json_are_problems() {
 }
 
 #[tokio::test]
-async fn every_statement_fits_the_schema() {
+async fn every_statement_fits_the_schema_and_reads_no_whole_table() {
     let database = Database::create("campaign", &MIGRATOR).await;
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
 

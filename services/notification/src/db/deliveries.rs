@@ -167,7 +167,7 @@ pub async fn mark_for_retry(
 ) -> Result<(), sqlx::Error> {
     sqlx::query(
         "update deliveries set last_result = $3, next_attempt_at = $4
-         where delivery_id = $1 and attempts = $2 and status = 'QUEUED'",
+         where delivery_id = $1 and attempts = $2 and status not in ('SENT', 'FAILED')",
     )
     .bind(claimed.delivery_id)
     .bind(claimed.attempts)
@@ -184,7 +184,7 @@ pub async fn mark_failed(
     delivery_id: Uuid,
     result: &str,
 ) -> Result<(), sqlx::Error> {
-    sqlx::query("update deliveries set status = 'FAILED', last_result = $2 where delivery_id = $1 and status = 'QUEUED'")
+    sqlx::query("update deliveries set status = 'FAILED', last_result = $2 where delivery_id = $1 and status <> 'SENT'")
         .bind(delivery_id)
         .bind(result)
         .execute(pool)

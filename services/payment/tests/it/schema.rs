@@ -8,7 +8,7 @@ use testkit::Database;
 use crate::world::World;
 
 #[tokio::test]
-async fn every_statement_prepares() {
+async fn every_statement_fits_the_schema_and_reads_no_whole_table() {
     let database = Database::create("payment", &MIGRATOR).await;
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let prepared = testkit::sql::prepare_all(&source, &database).await;

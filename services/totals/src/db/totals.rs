@@ -171,7 +171,7 @@ pub(crate) async fn announce(
         "with due as (
              select campaign_id from campaign_totals
              where version > announced_version
-               and announced_at <= clock_timestamp() - make_interval(secs => $1::float8 / 1000)
+               and announced_at <= statement_timestamp() - make_interval(secs => $1::float8 / 1000)
              order by campaign_id limit 500
              for update
          )

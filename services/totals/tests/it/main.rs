@@ -4,4 +4,5 @@ mod feed;
 mod helpers;
 mod money;
 mod reads;
+mod sql;
 mod wall;
