@@ -32,6 +32,9 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry,sharing=locked \
 FROM gcr.io/distroless/cc-debian12:nonroot
 ARG SERVICE
 COPY --from=build /out/${SERVICE}/app /app
+# Memory that is free goes back at once, and the threads of Kafka's client, which is C, share one heap.
+ENV MIMALLOC_PURGE_DELAY=0 \
+    MALLOC_ARENA_MAX=1
 USER nonroot:nonroot
 # Each binary can ask its own /readyz, so the image needs no curl.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --start-interval=500ms --retries=3 CMD ["/app", "--health"]

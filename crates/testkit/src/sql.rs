@@ -52,7 +52,9 @@ async fn plan(connection: &mut PgConnection, text: &str) -> Value {
         return Value::Null;
     }
     let made = sqlx::raw_sql(sql(format!("prepare planned as {text}")));
-    made.execute(&mut *connection).await.expect("it is prepared");
+    made.execute(&mut *connection)
+        .await
+        .expect("it is prepared");
     let parameters: i32 = sqlx::query_scalar(
         "select cardinality(parameter_types) from pg_prepared_statements where name = 'planned'",
     )
@@ -80,7 +82,9 @@ fn whole_table(node: &Value, limited: bool) -> Option<String> {
     let by_index = ["Index Scan", "Index Only Scan", "Bitmap Index Scan"].contains(&kind);
     let whole = kind == "Seq Scan" || (by_index && node["Index Cond"].is_null());
     if whole && !limited {
-        let of = node["Relation Name"].as_str().or(node["Index Name"].as_str());
+        let of = node["Relation Name"]
+            .as_str()
+            .or(node["Index Name"].as_str());
         return Some(format!("{kind} of all of {}", of.unwrap_or_default()));
     }
     // A sort has read everything before the limit above it can stop anything.

@@ -50,6 +50,9 @@ pub async fn serve_with(
     life: &Lifecycle,
     limits: Limits,
 ) -> anyhow::Result<()> {
+    if let Ok(address) = listener.local_addr() {
+        tracing::info!(%address, "listening");
+    }
     let mut builder = http1::Builder::new();
     // No `pipeline_flush`: with bytes unread behind a refused request, hyper then closes without sending its reply.
     builder
