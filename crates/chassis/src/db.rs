@@ -17,7 +17,7 @@ use std::{
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::{
     ConnectOptions, Connection, Executor, PgConnection, PgPool, Postgres, Row, Transaction,
-    migrate::Migrator,
+    migrate::{MigrateError, Migrator},
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 use tokio::sync::Notify;
@@ -88,9 +88,7 @@ impl Db {
         life: &Lifecycle,
     ) -> anyhow::Result<Self> {
         let options = config.options()?;
-        let mut first = first_connection(&options, life).await?;
-        migrations.run_direct(None, &mut first, false).await?;
-        first.close().await?;
+        prepare(&options, migrations, life).await?;
         let pool = PgPoolOptions::new()
             .max_connections(config.pool)
             .min_connections(1)
@@ -228,22 +226,39 @@ pub fn violated(error: &sqlx::Error) -> Option<&str> {
     error.as_database_error()?.constraint()
 }
 
-async fn first_connection(
+/// Migrates on the first connection that lasts as long as that takes.
+async fn prepare(
     options: &PgConnectOptions,
+    migrations: &Migrator,
     life: &Lifecycle,
-) -> anyhow::Result<PgConnection> {
+) -> anyhow::Result<()> {
     let started = tokio::time::Instant::now();
     loop {
-        match PgConnection::connect_with(options).await {
-            Ok(connection) => return Ok(connection),
-            Err(error)
-                if !is_unavailable(&error) || started.elapsed() > START || life.is_stopping() =>
-            {
-                return Err(anyhow::Error::new(error).context("cannot connect to the database"));
+        match migrate(options, migrations).await {
+            Ok(()) => return Ok(()),
+            Err(error) if !is_away(&error) || started.elapsed() > START || life.is_stopping() => {
+                return Err(anyhow::Error::new(error).context("cannot prepare the database"));
             }
             Err(error) => tracing::warn!(%error, "the database is not there yet"),
         }
         tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+}
+
+async fn migrate(options: &PgConnectOptions, migrations: &Migrator) -> Result<(), MigrateError> {
+    let mut first = PgConnection::connect_with(options).await?;
+    migrations.run_direct(None, &mut first, false).await?;
+    first.close().await?;
+    Ok(())
+}
+
+/// Each migration is a transaction, so the next try goes on where this one was broken off.
+fn is_away(error: &MigrateError) -> bool {
+    match error {
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
+            is_unavailable(error)
+        }
+        _ => false,
     }
 }
 

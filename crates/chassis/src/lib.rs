@@ -8,6 +8,7 @@ pub mod clock;
 pub mod db;
 pub mod env;
 pub mod failpoint;
+pub mod guard;
 pub mod http;
 pub mod kafka;
 pub mod lifecycle;

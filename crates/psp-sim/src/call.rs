@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use axum::{
     body::Bytes,
-    extract::{FromRequest, Request},
+    extract::{FromRequest, Request, State},
     http::{HeaderMap, HeaderValue, Method, header},
     middleware::Next,
-    response::Response,
+    response::{IntoResponse, Response},
 };
 
 use crate::{
@@ -163,6 +163,7 @@ impl Call {
         };
         let origin = Origin {
             request: Some(self.request.clone()),
+            path: (self.audience == Audience::Merchant).then(|| self.path.clone()),
             claim,
             audience: self.audience,
             expand_charge: self.expands("latest_charge"),
@@ -172,7 +173,12 @@ impl Call {
             .desk
             .life
             .track(async move { work.await.unwrap_or_else(Reply::from) });
-        task.await.unwrap_or_else(|_| ApiError::internal().into())
+        let reply = task.await.unwrap_or_else(|_| ApiError::internal().into());
+        if reply.unheard {
+            app.desk.life.stopping().await;
+            return ApiError::internal().into();
+        }
+        reply
     }
 }
 
@@ -188,11 +194,23 @@ pub(crate) fn check_secret(slot: &Slot, given: Option<&str>) -> Result<(), ApiEr
 }
 
 /// Gives every call an id, and every answer the headers that Stripe's carry.
-pub(crate) async fn stamp(mut request: Request, next: Next) -> Response {
+pub(crate) async fn stamp(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let id = ids::request();
+    let merchant = header_text(request.headers(), header::AUTHORIZATION.as_str())
+        .is_some_and(|value| value.starts_with("Bearer sk_"));
     let version = request.headers().get("stripe-version").cloned();
     request.extensions_mut().insert(RequestId(id.clone()));
-    let mut response = next.run(request).await;
+    let mut response = if !merchant || app.desk.rate.admits(app.desk.now_ms()) {
+        next.run(request).await
+    } else {
+        let mut response = ApiError::too_many().into_response();
+        let headers = response.headers_mut();
+        // A client that tried again at once would only make it worse.
+        headers.insert("stripe-should-retry", HeaderValue::from_static("false"));
+        let reason = HeaderValue::from_static("global-rate");
+        headers.insert("stripe-rate-limited-reason", reason);
+        response
+    };
     let headers = response.headers_mut();
     if let Ok(id) = HeaderValue::try_from(id) {
         headers.insert("request-id", id);

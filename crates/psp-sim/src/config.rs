@@ -19,13 +19,78 @@ pub struct Config {
     pub seed: u64,
     /// How long a balance transaction stays `pending`.
     pub settle_after: Duration,
+    /// How this provider deals with money and with its callers.
+    pub rules: Rules,
     /// The time that objects and signatures carry.
     pub clock: Clock,
 }
 
+/// How the provider deals with money and with its callers; by default much as Stripe does.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// How long a card's issuer holds an amount that is not captured.
+    pub hold: Duration,
+    /// How soon that happens which at Stripe takes days: a refund that turns, a dispute, a ruling, a payout's arrival.
+    pub turn_after: Duration,
+    /// How long a dispute waits for evidence before it is lost.
+    pub evidence_within: Duration,
+    /// The provider's share of a charge, in hundredths of a percent.
+    pub fee_basis_points: i64,
+    /// Its fixed part for each charge, in minor units.
+    pub fee_fixed: i64,
+    /// What it asks for a dispute, in minor units.
+    pub dispute_fee: i64,
+    /// How often all that is available is paid out by itself; zero is never.
+    pub payout_every: Duration,
+    /// How many requests the merchant may make in a second; zero is without a limit.
+    pub requests_per_second: u32,
+    /// Where a browser finds this provider; by default its own port on `localhost`.
+    pub public_url: Option<String>,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        const DAY: u64 = 24 * 3600;
+        Self {
+            hold: Duration::from_secs(7 * DAY),
+            turn_after: Duration::from_secs(2),
+            evidence_within: Duration::from_secs(9 * DAY),
+            fee_basis_points: 290,
+            fee_fixed: 30,
+            dispute_fee: 1500,
+            payout_every: Duration::ZERO,
+            requests_per_second: 0,
+            public_url: None,
+        }
+    }
+}
+
+impl Rules {
+    fn read(env: &mut Env) -> Self {
+        let usual = Self::default();
+        let mut time = |name: &'static str, usual: Duration| {
+            let usual = u64::try_from(usual.as_millis()).unwrap_or(u64::MAX);
+            Duration::from_millis(env.parsed(name, usual))
+        };
+        Self {
+            hold: time("PSP_HOLD_MS", usual.hold),
+            turn_after: time("PSP_TURN_AFTER_MS", usual.turn_after),
+            evidence_within: time("PSP_EVIDENCE_WITHIN_MS", usual.evidence_within),
+            payout_every: time("PSP_PAYOUT_EVERY_MS", usual.payout_every),
+            fee_basis_points: env.parsed("PSP_FEE_BASIS_POINTS", usual.fee_basis_points),
+            fee_fixed: env.parsed("PSP_FEE_FIXED", usual.fee_fixed),
+            dispute_fee: env.parsed("PSP_DISPUTE_FEE", usual.dispute_fee),
+            requests_per_second: env.parsed("PSP_REQUESTS_PER_SECOND", usual.requests_per_second),
+            public_url: env.optional("PSP_PUBLIC_URL"),
+        }
+    }
+}
+
 impl Config {
     /// Reads `PSP_SECRET_KEY`, `PSP_WEBHOOK_SECRET`, `PSP_WEBHOOK_URL`, `PSP_WEBHOOK_EVENTS`, `PSP_LEDGER`,
-    /// `PSP_SEED` and `PSP_SETTLE_AFTER_MS`.
+    /// `PSP_SEED` and `PSP_SETTLE_AFTER_MS`; and for the rules `PSP_HOLD_MS`, `PSP_TURN_AFTER_MS`,
+    /// `PSP_EVIDENCE_WITHIN_MS`, `PSP_FEE_BASIS_POINTS`, `PSP_FEE_FIXED`, `PSP_DISPUTE_FEE`, `PSP_PAYOUT_EVERY_MS`,
+    /// `PSP_REQUESTS_PER_SECOND` and `PSP_PUBLIC_URL`.
     pub fn read(env: &mut Env) -> Self {
         let events = env.optional("PSP_WEBHOOK_EVENTS").unwrap_or_default();
         Self {
@@ -41,6 +106,7 @@ impl Config {
             ledger: env.string("PSP_LEDGER").into(),
             seed: env.parsed("PSP_SEED", 0),
             settle_after: Duration::from_millis(env.parsed("PSP_SETTLE_AFTER_MS", 2000)),
+            rules: Rules::read(env),
             clock: Clock::system(),
         }
     }

@@ -54,6 +54,24 @@ impl ApiError {
         Self::new(StatusCode::BAD_REQUEST, "invalid_request_error", message)
     }
 
+    /// What the request asks for cannot be done.
+    pub(crate) fn refused(message: impl Into<String>) -> Self {
+        let mut error = Self::invalid(message);
+        error.executed = true;
+        error
+    }
+
+    /// More requests than the merchant may make.
+    pub(crate) fn too_many() -> Self {
+        let message = "Request rate limit exceeded. Learn more about rate limits: https://stripe.com/docs/rate-limits.";
+        Self::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "invalid_request_error",
+            message,
+        )
+        .code("rate_limit")
+    }
+
     /// The key is missing or wrong.
     pub(crate) fn unauthorized(message: impl Into<String>) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "invalid_request_error", message)
@@ -100,7 +118,7 @@ impl ApiError {
         let (status, message) = (StatusCode::PAYMENT_REQUIRED, decline.message.clone());
         let mut error = Self::new(status, "card_error", message).code(decline.code.clone());
         error.executed = true;
-        error.detail.decline_code = Some(decline.reason.clone());
+        error.detail.decline_code.clone_from(&decline.reason);
         error.detail.charge = Some(charge.to_owned());
         error.detail.intent = Some(intent.clone());
         error
@@ -185,9 +203,13 @@ impl Serialize for LastErrorView<'_> {
             payment_method,
         } = self.0;
         let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("charge", charge)?;
+        if let Some(charge) = charge {
+            map.serialize_entry("charge", charge)?;
+        }
         map.serialize_entry("code", &decline.code)?;
-        map.serialize_entry("decline_code", &decline.reason)?;
+        if let Some(reason) = &decline.reason {
+            map.serialize_entry("decline_code", reason)?;
+        }
         map.serialize_entry("doc_url", &doc_url(&decline.code))?;
         map.serialize_entry("message", &decline.message)?;
         map.serialize_entry("payment_method", &view::MethodView(payment_method))?;

@@ -58,6 +58,36 @@ impl Params {
             .collect()
     }
 
+    /// What the merchant wants to remember with an object.
+    pub(crate) fn metadata(&self) -> Result<BTreeMap<String, String>, ApiError> {
+        let metadata = self.map("metadata");
+        let too_long = |(key, value): (&String, &String)| {
+            key.chars().count() > 40 || value.chars().count() > 500
+        };
+        if metadata.len() > 50 || metadata.iter().any(too_long) {
+            let message = "Metadata can hold 50 keys of up to 40 characters with values of up to 500 characters.";
+            return Err(ApiError::invalid(message).param("metadata"));
+        }
+        Ok(metadata)
+    }
+
+    /// The value of `name`, which must be one of `known`.
+    pub(crate) fn choice(
+        &self,
+        name: &'static str,
+        known: &[&str],
+    ) -> Result<Option<String>, ApiError> {
+        let value = self.text(name);
+        match value.as_deref().filter(|value| !known.contains(value)) {
+            Some(other) => {
+                let known = known.join(", ");
+                let message = format!("Invalid {name}: must be one of {known}; got {other}");
+                Err(ApiError::invalid(message).param(name))
+            }
+            None => Ok(value),
+        }
+    }
+
     /// The values of `name[]=a&name[]=b` or `name[0]=a&name[1]=b`.
     pub(crate) fn list(&self, name: &str) -> Vec<&str> {
         let matches = |key: &str| {

@@ -14,7 +14,7 @@ use anyhow::Context;
 use chassis::lifecycle::Lifecycle;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::model::{Fact, Line};
+use crate::model::{Fact, Line, PayoutFact};
 
 /// How many lines one `fdatasync` covers at most.
 const BATCH: usize = 1024;
@@ -62,7 +62,7 @@ impl Journal {
     }
 
     /// Appends a line and waits until it would survive a crash.
-    pub(crate) async fn append(&self, line: &Line<&Fact>) -> Result<(), Lost> {
+    pub(crate) async fn append(&self, line: &Line<&Fact, &PayoutFact>) -> Result<(), Lost> {
         let (kept, wait) = oneshot::channel();
         self.0
             .send(Entry {
@@ -74,7 +74,7 @@ impl Journal {
     }
 
     /// Appends a line that may be lost in a crash.
-    pub(crate) fn note(&self, line: &Line<&Fact>) {
+    pub(crate) fn note(&self, line: &Line<&Fact, &PayoutFact>) {
         // A closed channel means that the process is ending; such a line is then as good as lost in a crash.
         let _ = self.0.send(Entry {
             line: encode(line),
@@ -83,7 +83,7 @@ impl Journal {
     }
 }
 
-fn encode(line: &Line<&Fact>) -> Vec<u8> {
+fn encode(line: &Line<&Fact, &PayoutFact>) -> Vec<u8> {
     // Keys are strings and values plain, so this cannot fail.
     let mut text = serde_json::to_vec(line).unwrap_or_default();
     text.push(b'\n');

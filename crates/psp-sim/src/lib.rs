@@ -1,8 +1,9 @@
 //! A payment provider for the machine on your desk: the subset of Stripe's API that CareForAll's payment service
 //! uses, with Stripe's shapes, states, errors, idempotency and signed webhooks.
 //!
-//! Serves `/v1/payment_intents`, `/v1/charges`, `/v1/balance_transactions` and `/v1/events`, a small page where a
-//! payer can pay or decline at `/pay/{intent}`, and its own controls below `/_sim`.
+//! Serves `/v1/payment_intents`, `/v1/charges`, `/v1/refunds`, `/v1/disputes`, `/v1/balance_transactions`,
+//! `/v1/balance`, `/v1/payouts` and `/v1/events`, a small page where a payer can pay or decline at `/pay/{intent}`,
+//! another where a payer's bank asks who they are at `/authenticate/{intent}`, and its own controls below `/_sim`.
 //!
 //! It is a witness: it keeps its own ledger of what it charged, fsynced before each reply, and shares no code with
 //! the services that it is asked about. It never charges an intent twice. It forgets nothing at a restart: intents,
@@ -13,6 +14,7 @@ mod cards;
 mod config;
 mod desk;
 mod error;
+mod faults;
 mod form;
 mod idempotency;
 mod ids;
@@ -31,10 +33,11 @@ use std::sync::Arc;
 use chassis::lifecycle::Lifecycle;
 use tokio::net::TcpListener;
 
-pub use config::Config;
+pub use config::{Config, Rules};
 
 use crate::{
-    desk::{Desk, books_later},
+    desk::{Desk, Rate, books_later},
+    faults::Mishaps,
     idempotency::Keys,
     journal::Journal,
     model::Line,
@@ -67,10 +70,16 @@ pub async fn run(config: Config, listener: TcpListener, life: Lifecycle) -> anyh
             }
             store.install(&Arc::new(fact));
         }
+        Line::Payout(fact) => drop(store.install_payout(&Arc::new(fact))),
         Line::Answer(answer) => keys.restore(&answer),
         Line::Delivered(event) => {
             if let Some(notice) = store.notice(&event) {
                 notice.deliver();
+            }
+        }
+        Line::Dropped(event) => {
+            if let Some(notice) = store.notice(&event) {
+                notice.discard();
             }
         }
     })?;
@@ -78,16 +87,28 @@ pub async fn run(config: Config, listener: TcpListener, life: Lifecycle) -> anyh
     webhooks.emit(store.undelivered());
     let dispatcher = Dispatcher::new(endpoint.transpose()?, journal.clone(), config.seed);
     life.spawn("webhooks", dispatcher.run(commands, life.clone()));
+    let port = listener.local_addr()?.port();
+    let public_url = config.rules.public_url.clone();
     let desk = Arc::new(Desk {
+        public_url: public_url.unwrap_or_else(|| format!("http://localhost:{port}")),
         store,
         keys,
         journal,
         webhooks,
+        mishaps: Mishaps::default(),
+        rate: Rate::new(
+            config.rules.requests_per_second,
+            config.clock.now().timestamp_millis(),
+        ),
         clock: config.clock,
         life: life.clone(),
+        seed: config.seed,
         settle_after: config.settle_after,
+        rules: config.rules,
+        till: tokio::sync::Mutex::default(),
     });
     book_what_a_crash_left(&desk).await;
+    life.spawn("time", desk.clone().keep_time());
     let app = App {
         desk,
         secret_key: config.secret_key.into(),

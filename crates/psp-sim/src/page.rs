@@ -102,6 +102,40 @@ fn form(intent: &Intent, return_url: Option<&str>) -> String {
     )
 }
 
+/// The page on which the payer's bank asks who they are.
+pub(crate) fn challenge(intent: &Intent) -> String {
+    let terms = &*intent.terms;
+    let way_back = intent.return_url.as_deref().filter(|url| is_web(url));
+    let amount = money(terms.amount, &terms.currency);
+    let mut body = format!("<p class=\"amount\">{}</p>", escape(&amount));
+    if intent.status == Status::RequiresAction {
+        let (id, secret) = (escape(&terms.id), escape(&terms.client_secret));
+        let _ = write!(
+            body,
+            "<p>Your bank wants to know that it is you.</p>\
+             <form method=\"post\" action=\"/authenticate/{id}\">\
+             <input type=\"hidden\" name=\"client_secret\" value=\"{secret}\">\
+             <button class=\"pay\" name=\"action\" value=\"authenticate\">Authenticate</button>\
+             <button name=\"action\" value=\"fail\">Fail</button></form>"
+        );
+        return document("Confirm that it is you", &body);
+    }
+    let (title, text) = match intent.status {
+        Status::Succeeded | Status::RequiresCapture => ("Thank you", "Your payment was received."),
+        Status::RequiresPaymentMethod => ("Not paid", "You were not charged and can try again."),
+        _ => ("Nothing to do", "This payment needs nothing from you here."),
+    };
+    body.push_str(&status(text));
+    if let Some(url) = way_back {
+        let url = escape(url);
+        let _ = write!(
+            body,
+            "<p><a href=\"{url}\" rel=\"noreferrer\">Go back</a></p>"
+        );
+    }
+    document(title, &body)
+}
+
 fn status(text: &str) -> String {
     format!("<p role=\"status\">{text}</p>")
 }

@@ -9,9 +9,9 @@ use axum::{
 use crate::{
     desk::Origin,
     error::ApiError,
-    machine::Change,
+    machine::{About, Change},
     model::Answer,
-    view::{self, Audience, ChargeView, IntentView},
+    view::{self, Audience, ChargeView, DisputeView, IntentView, RefundView},
 };
 
 /// What a call is answered with.
@@ -19,6 +19,8 @@ pub(crate) struct Reply {
     pub(crate) status: StatusCode,
     pub(crate) body: String,
     replayed: bool,
+    /// The client never gets it.
+    pub(crate) unheard: bool,
 }
 
 impl Reply {
@@ -28,7 +30,12 @@ impl Reply {
             status: StatusCode::OK,
             body: view::json(object),
             replayed: false,
+            unheard: false,
         }
+    }
+
+    fn found(object: Option<&impl serde::Serialize>) -> Self {
+        object.map_or_else(|| ApiError::internal().into(), Self::ok)
     }
 
     /// The refusal, for one who may see as much as `audience`.
@@ -37,16 +44,36 @@ impl Reply {
             status: error.status,
             body: error.body(audience),
             replayed: false,
+            unheard: false,
         }
     }
 
-    /// The intent after a change, or the refusal that came with it.
-    pub(crate) fn of(change: &Change, origin: &Origin) -> Self {
+    /// The same, but the client never gets it.
+    pub(crate) fn unheard(self) -> Self {
+        Self {
+            unheard: true,
+            ..self
+        }
+    }
+
+    /// What a change was about as it is at `now` (Unix milliseconds), or the refusal that came with it.
+    pub(crate) fn of(change: &Change, origin: &Origin, now: i64) -> Self {
         let audience = origin.audience;
         if let Some(refusal) = &change.refusal {
             return Self::error(refusal, audience);
         }
         let intent = &change.intent;
+        if let Some(charge) = &change.charge {
+            match &change.about {
+                About::Refund(id) => {
+                    return Self::found(RefundView::of(charge, intent, id).as_ref());
+                }
+                About::Dispute(id) => {
+                    return Self::found(DisputeView::of(charge, intent, id, now).as_ref());
+                }
+                About::Intent => {}
+            }
+        }
         let charge = change.charge.as_ref().filter(|_| origin.expand_charge);
         let charge = charge.map(|charge| ChargeView {
             charge,
@@ -68,6 +95,7 @@ impl Reply {
             status,
             body: answer.body.clone(),
             replayed: true,
+            unheard: false,
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use xtask::commands::{self, Load, Up};
+use xtask::commands::{self, Audit, Chaos, Load, Up};
 use xtask::{interrupt, ui};
 
 /// The commands of the house.
@@ -28,6 +28,10 @@ enum Command {
     },
     /// Runs every check that needs no running service.
     Lint,
+    /// Compares what every witness of a fleet says: provider, databases, topics, mails, logs.
+    Audit(Audit),
+    /// Breaks a fleet by a schedule while donors give, lets it heal, and audits it.
+    Chaos(Chaos),
     /// Measures what the platform can take on this machine, with release builds.
     Load(Load),
 }
@@ -38,6 +42,8 @@ fn main() -> ExitCode {
         Command::Up(args) => commands::up(&args).map(|()| ExitCode::SUCCESS),
         Command::Down => commands::down().map(|()| ExitCode::SUCCESS),
         Command::Test { args } => commands::test(&args).map(code_of),
+        Command::Audit(args) => commands::audit(&args).map(code_of),
+        Command::Chaos(args) => commands::chaos(&args).map(code_of),
         Command::Load(args) => commands::load(&args).map(|sound| {
             if sound {
                 ExitCode::SUCCESS
@@ -59,7 +65,7 @@ fn main() -> ExitCode {
     })
 }
 
-/// The status of the test runner, as ours.
+/// The status of another program, as ours.
 fn code_of(status: std::process::ExitStatus) -> ExitCode {
     let code = status.code().and_then(|code| u8::try_from(code).ok());
     ExitCode::from(code.unwrap_or(1))

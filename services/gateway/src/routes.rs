@@ -80,6 +80,7 @@ pub fn route(path: &str) -> Option<Route> {
         ("admin", Some("campaigns"), _) => (Campaign, Plain, "/api/admin/campaigns"),
         ("admin", Some("pledges"), _) => (Pledge, Plain, "/api/admin/pledges"),
         ("admin", Some("payments"), _) => (Payment, Plain, "/api/admin/payments"),
+        ("admin", Some("ledger"), _) => (Payment, Plain, "/api/admin/ledger"),
         ("admin", Some("webhooks"), _) => (Payment, Plain, "/api/admin/webhooks"),
         ("admin", Some("totals"), _) => (Totals, Plain, "/api/admin/totals"),
         ("admin", Some("notifications"), _) => (Notification, Plain, "/api/admin/notifications"),

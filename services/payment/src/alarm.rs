@@ -23,6 +23,9 @@ pub const PSP_MISCONFIGURED: &str = "psp_misconfigured";
 /// A call without an answer is too old to be repeated: the provider may have forgotten its key.
 pub const UNRESOLVED_INTENT: &str = "unresolved_intent";
 
+/// A set of ledger entries does not sum to zero, behind the database's back.
+pub const LEDGER_IMBALANCE: &str = "ledger_imbalance";
+
 /// Raises an alarm: a count that an alert watches, and a line in the log.
 pub fn raise(kind: &'static str, payment_id: Option<PaymentId>, detail: &str) {
     ALARMS.with_label_values(&[kind]).inc();

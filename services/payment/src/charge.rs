@@ -27,6 +27,7 @@ use crate::{
     },
     domain::{Called, Decline, Origin, Outcome, Payment, Told},
     error::Error,
+    ledger::{self, Booked},
     opening::{New, Opened, Opening, Openings},
     provider::{Failure, Intent, Stripe},
     recording::{Recorded, Recording, Recordings},
@@ -143,8 +144,11 @@ impl Charges {
     /// # Errors
     /// 402 or 422 when the provider refuses for good, 503 when it does not answer.
     pub async fn ask_anyway(&self, called: Box<Called>) -> Result<Asked, Error> {
-        let Called { payment, call } = *called;
+        let Called { payment, mut call } = *called;
         let id = payment.payment_id;
+        if !chassis::guard!("psp_key") {
+            call.key = uuid::Uuid::new_v4().to_string();
+        }
         if let Some(known) = &payment.provider_ref {
             return match self.psp.intent(known).await {
                 Ok(intent) => self.check(payment, intent),
@@ -276,8 +280,8 @@ impl Charges {
         let was = payment.version;
         let now = self.clock.now();
         let told = Told {
-            minor: 0,
             decline: Some(decline),
+            ..Told::default()
         };
         let Ok(change) = payment.hear(Happened::Failed, told, now) else {
             return Ok(());
@@ -300,6 +304,13 @@ impl Charges {
         };
         let steps: Vec<_> = change.transitions.iter().map(recorded).collect();
         transitions::insert_all(&mut tx, &steps).await?;
+        let booked = Booked {
+            payment_id: id,
+            moved: &change.moved,
+            trace_id: trace_id.as_deref(),
+            at: now,
+        };
+        ledger::write(&mut tx, &[booked]).await?;
         outbox::enqueue(&mut tx, &change.event, payment.traceparent.clone()).await?;
         tx.commit().await?;
         tracing::info!(payment.id = %id, kind = change.event.kind(), "the payment can never be made");

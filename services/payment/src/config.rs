@@ -23,6 +23,8 @@ pub struct Config {
     pub resolve_every: Duration,
     /// How long after it was made a call without an answer is repeated; longer than a call may take.
     pub resolve_after: Duration,
+    /// How often new entries of the books are weighed.
+    pub weigh_every: Duration,
     /// The time of day.
     pub clock: Clock,
 }
@@ -46,7 +48,7 @@ pub struct Psp {
 impl Config {
     /// Reads `JWT_PUBLIC_KEYS`, `TOKEN_SECRET`, `PSP_URL`, `PSP_SECRET_KEY`, `PSP_WEBHOOK_SECRET` (a comma-separated
     /// list), `PSP_CHECKOUT_URL`, `PSP_TIMEOUT_MS` (default 5000), `RESOLVE_EVERY_MS` (default 5000),
-    /// `RESOLVE_AFTER_MS` (default 10000), and what the database, the cache and the broker need.
+    /// `RESOLVE_AFTER_MS` (default 10000), `LEDGER_WEIGH_EVERY_MS` (default 60000), and what the database, the cache and the broker need.
     pub fn read(env: &mut Env) -> Self {
         Self {
             db: db::Config::read(env, "payment"),
@@ -57,6 +59,7 @@ impl Config {
             psp: Psp::read(env),
             resolve_every: millis(env, "RESOLVE_EVERY_MS", 5_000),
             resolve_after: millis(env, "RESOLVE_AFTER_MS", 10_000),
+            weigh_every: millis(env, "LEDGER_WEIGH_EVERY_MS", 60_000),
             clock: Clock::system(),
         }
     }

@@ -5,6 +5,8 @@ use chassis::http::Problem;
 use common::{auth::tokens::TicketError, group_commit, idempotency};
 use http::StatusCode;
 
+use crate::domain::Flaw;
+
 /// Every refusal of this service.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -47,6 +49,9 @@ pub enum Error {
     /// A body beyond what the route takes.
     #[error("body too large")]
     BodyTooLarge,
+    /// A correction that may not be entered.
+    #[error(transparent)]
+    Correction(#[from] Flaw),
     /// The key of the request is in use or was used otherwise.
     #[error(transparent)]
     Idempotency(#[from] idempotency::Error),
@@ -136,6 +141,11 @@ impl From<Error> for Problem {
                 StatusCode::PAYLOAD_TOO_LARGE,
                 "body_too_large",
                 "the body is larger than this route accepts",
+            ),
+            Error::Correction(flaw) => Self::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                flaw.code(),
+                flaw.to_string(),
             ),
             Error::Idempotency(error) => error.into(),
             Error::Commit(error) => error.into(),

@@ -1,13 +1,14 @@
 //! Turns pledges into money, once.
 //!
-//! Serves `POST /api/payments`, `GET /api/payments/{id}`, `GET /api/payments/{id}/checkout` and
-//! `POST /api/webhooks/psp/stripe`. Consumes `pledge.created` of `cfa.pledge.events.v1`; publishes
+//! Serves `POST /api/payments`, `GET /api/payments/{id}`, `GET /api/payments/{id}/checkout`,
+//! `POST /api/webhooks/psp/stripe`, and for admins what is below `/api/admin/ledger`. Consumes `pledge.created` of `cfa.pledge.events.v1`; publishes
 //! `cfa.payment.events.v1`, keyed by the pledge. Owns schema `payment`: `payments`, `payment_transitions`,
-//! `payment_attempts`, `webhook_events`, and the shared outbox and idempotency tables.
+//! `payment_attempts`, `webhook_events`, the books (`ledger_sets`, `ledger_entries`, `ledger_holds`), and the shared outbox and idempotency tables.
 //!
 //! Invariants: a pledge has at most one payment that can still be charged, and a payment at most one intent at the
 //! provider; a state only moves along `common::payment::apply`; an event of the provider has its effect once, in the
-//! transaction that stores its verdict; amounts are never taken from a webhook's word alone; no row changes without
+//! transaction that stores its verdict; captured money changes together with its entries in the books, which sum to
+//! zero and are never edited; amounts are never taken from a webhook's word alone; no row changes without
 //! its event in the same transaction; client secrets are not stored, except sealed. The provider is never called
 //! inside a transaction.
 //!
@@ -23,6 +24,7 @@ mod court;
 mod db;
 pub mod domain;
 pub mod error;
+mod ledger;
 mod opening;
 pub mod provider;
 mod recording;
@@ -85,6 +87,7 @@ struct Settings {
     livemode: bool,
     resolve_every: Duration,
     resolve_after: chrono::Duration,
+    weigh_every: Duration,
 }
 
 impl Deref for App {
@@ -129,6 +132,7 @@ pub async fn run(config: Config, listener: TcpListener, life: Lifecycle) -> anyh
             webhook_secrets: config.psp.webhook_secrets,
             resolve_every: config.resolve_every,
             resolve_after,
+            weigh_every: config.weigh_every,
         }),
         db,
         clock: config.clock,
@@ -136,6 +140,7 @@ pub async fn run(config: Config, listener: TcpListener, life: Lifecycle) -> anyh
         verifier,
     }));
     life.spawn("resolver", workers::resolve::run(app.clone()));
+    life.spawn("scales", workers::balance::run(app.clone()));
     let health = Health::new().database(&app.db).kafka(&kafka).redis(&cache);
     let (routes, openapi) = routes::router(app).split_for_parts();
     let service = chassis::http::service(

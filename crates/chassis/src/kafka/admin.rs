@@ -1,11 +1,12 @@
 //! Topics are created by whoever needs them first; "already exists" is success.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use rdkafka::{
     admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
     error::RDKafkaErrorCode,
+    metadata::MetadataPartition,
 };
 use tokio::time::{sleep, timeout};
 
@@ -17,6 +18,8 @@ const ATTEMPT: Duration = Duration::from_secs(5);
 const MOMENT: Duration = Duration::from_millis(250);
 /// Between two attempts.
 const PAUSE: Duration = Duration::from_millis(500);
+/// Between two looks at a topic that was just created.
+const LOOK: Duration = Duration::from_millis(10);
 
 /// See [`Kafka::ensure`](super::Kafka::ensure).
 #[expect(
@@ -75,15 +78,41 @@ pub(super) async fn create(config: &Config, topics: &[Topic]) -> anyhow::Result<
         .request_timeout(Some(ATTEMPT))
         .operation_timeout(Some(ATTEMPT));
     let results = admin.create_topics(&wanted, &options).await;
-    // Dropping the client joins its thread.
-    blocking(move || drop(admin)).await;
-    for result in results? {
-        match result {
-            Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
-            Err((topic, code)) => anyhow::bail!("topic {topic}: {code}"),
+    // Asking, and dropping the client, which joins its thread, take time.
+    let known = blocking(move || {
+        for result in results? {
+            match result {
+                Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+                Err((topic, code)) => anyhow::bail!("topic {topic}: {code}"),
+            }
         }
+        names
+            .iter()
+            .try_for_each(|(name, _)| until_known(&admin, name))
+    });
+    known.await.context("the admin client panicked")?
+}
+
+/// Waits until the broker tells clients of a topic, which is a moment after it was created. A group that is joined
+/// before shares out the partitions that are known by then: a member with a fixed name that comes back meanwhile gets
+/// just those again, and nobody notices what is missing.
+fn until_known(admin: &AdminClient<Quiet>, name: &str) -> anyhow::Result<()> {
+    let asked = Instant::now();
+    loop {
+        let metadata = admin.inner().fetch_metadata(Some(name), ATTEMPT)?;
+        let mut topics = metadata.topics().iter();
+        let known = topics.any(|topic| {
+            let led = |partition: &MetadataPartition| partition.leader() >= 0;
+            topic.error().is_none()
+                && !topic.partitions().is_empty()
+                && topic.partitions().iter().all(led)
+        });
+        if known {
+            return Ok(());
+        }
+        anyhow::ensure!(asked.elapsed() < ATTEMPT, "topic {name} is not known yet");
+        std::thread::sleep(LOOK);
     }
-    Ok(())
 }
 
 /// Where messages of a topic go that nobody can handle.

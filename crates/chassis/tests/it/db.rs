@@ -2,6 +2,8 @@
 
 use std::{
     future::Future,
+    iter::repeat,
+    net::Ipv4Addr,
     task::{Context, Waker},
 };
 
@@ -9,8 +11,14 @@ use chassis::{
     db::{self, Db},
     lifecycle::Lifecycle,
 };
+use secrecy::ExposeSecret;
 use sqlx::migrate::Migrator;
 use testkit::Database;
+use tokio::{
+    io::AsyncReadExt,
+    net::{TcpListener, TcpStream},
+    task::JoinSet,
+};
 
 static MIGRATOR: Migrator = sqlx::migrate!("./tests/migrations");
 
@@ -125,4 +133,44 @@ async fn an_error_tells_whether_the_database_is_away_and_which_constraint_was_vi
         &ended.expect_err("the session ended itself")
     ));
     assert!(db.ready().await, "the pool replaces what broke");
+}
+
+#[tokio::test]
+async fn a_start_whose_connection_breaks_during_the_migration_goes_on() {
+    let database = Database::create("chassis", &MIGRATOR).await;
+    let config = database.config();
+    let url: reqwest::Url = config.url.expose_secret().parse().expect("a URL");
+    let server = (Ipv4Addr::LOCALHOST, url.port().unwrap_or(5432));
+    let gate = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await;
+    let gate = gate.expect("a port is free");
+    let mut through = url.clone();
+    let port = gate.local_addr().expect("it is bound").port();
+    through.set_port(Some(port)).expect("a URL with a host");
+    // The first answers break off ever later: while it logs in, asks what is migrated, and locks.
+    let mut serving = JoinSet::new();
+    serving.spawn(async move {
+        let mut connections = JoinSet::new();
+        for bytes in [1, 300, 450, 550, 650].into_iter().chain(repeat(u64::MAX)) {
+            let (client, _) = gate.accept().await.expect("somebody connects");
+            let server = TcpStream::connect(server)
+                .await
+                .expect("PostgreSQL is there");
+            connections.spawn(async move {
+                let (mut from_client, mut to_client) = client.into_split();
+                let (from_server, mut to_server) = server.into_split();
+                let mut answers = from_server.take(bytes);
+                // Whichever side ends first ends the other.
+                tokio::select! {
+                    _ = tokio::io::copy(&mut from_client, &mut to_server) => {}
+                    _ = tokio::io::copy(&mut answers, &mut to_client) => {}
+                }
+            });
+        }
+    });
+    let config = db::Config {
+        url: through.to_string().into(),
+        ..config
+    };
+    let db = Db::connect(&config, &MIGRATOR, &Lifecycle::new()).await;
+    assert!(db.expect("it starts at last").ready().await);
 }

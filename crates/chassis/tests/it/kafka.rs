@@ -10,6 +10,10 @@ use chassis::{
     kafka::{Config, Fault, Handler, Kafka, Message, Record, Topic},
     lifecycle::Lifecycle,
 };
+use rdkafka::{
+    ClientConfig,
+    consumer::{BaseConsumer, Consumer},
+};
 use testkit::eventually;
 
 const ORDERS: Topic = Topic {
@@ -97,6 +101,31 @@ async fn send(kafka: &Kafka, records: Vec<Record>) {
 async fn stop(life: Lifecycle) {
     life.stop();
     life.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_that_was_created_is_known_at_once_with_all_its_partitions() {
+    let client = testkit::kafka();
+    let asking: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", &client.brokers)
+        .create()
+        .unwrap();
+    for _ in 0..10 {
+        let config = Config {
+            partitions: 6,
+            ..testkit::kafka()
+        };
+        Kafka::new(&config).create(&[ORDERS]).await.unwrap();
+        for name in [ORDERS.name.to_owned(), format!("{}.dlq", ORDERS.name)] {
+            let name = format!("{}{name}", config.prefix);
+            let patience = Duration::from_secs(10);
+            let metadata = asking.fetch_metadata(Some(&name), patience).unwrap();
+            let topic = &metadata.topics()[0];
+            assert!(topic.error().is_none(), "{name}: {:?}", topic.error());
+            let led = topic.partitions().iter().filter(|one| one.leader() >= 0);
+            assert_eq!(led.count(), 6, "{name}");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -44,6 +44,9 @@ impl Claim {
             scope.update((part.len() as u64).to_be_bytes());
             scope.update(part.as_bytes());
         }
+        if !chassis::guard!("idempotency") {
+            scope.update(Uuid::new_v4());
+        }
         let mut fingerprint = Sha256::new();
         if !body.is_empty() {
             let value: Value = serde_json::from_slice(body).map_err(|error| {

@@ -11,7 +11,9 @@ pub(crate) async fn capture(State(app): State<App>, Id(id): Id, call: Call) -> R
         let amount = call.params.integer("amount_to_capture")?;
         let slot = call.intent(&desk, &id)?;
         Ok(desk
-            .act(&slot, origin, |fact| machine::capture(fact, amount))
+            .act(&slot, origin, |fact, bank| {
+                machine::capture(fact, amount, bank)
+            })
             .await)
     })
     .await

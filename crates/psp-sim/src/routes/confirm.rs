@@ -20,9 +20,11 @@ pub(crate) async fn confirm(State(app): State<App>, Id(id): Id, call: Call) -> R
         call.only(&KNOWN, &["latest_charge"])?;
         let slot = call.intent(&desk, &id)?;
         let token = call.params.text("payment_method");
-        let now = desk.now();
+        let back = call.params.text("return_url");
         Ok(desk
-            .act(&slot, origin, |fact| machine::confirm(fact, token, now))
+            .act(&slot, origin, |fact, bank| {
+                machine::confirm(fact, token, back, bank)
+            })
             .await)
     })
     .await

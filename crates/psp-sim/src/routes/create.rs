@@ -65,14 +65,7 @@ fn terms(params: &Params, now: i64) -> Result<Terms, ApiError> {
             return Err(ApiError::invalid(message).param("capture_method"));
         }
     };
-    let metadata = params.map("metadata");
-    let too_long =
-        |(key, value): (&String, &String)| key.chars().count() > 40 || value.chars().count() > 500;
-    if metadata.len() > 50 || metadata.iter().any(too_long) {
-        let message =
-            "Metadata can hold 50 keys of up to 40 characters with values of up to 500 characters.";
-        return Err(ApiError::invalid(message).param("metadata"));
-    }
+    let metadata = params.metadata()?;
     let id = ids::object("pi");
     Ok(Terms {
         client_secret: ids::client_secret(&id),

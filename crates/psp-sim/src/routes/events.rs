@@ -15,6 +15,9 @@ use crate::{
     view::{EventView, List},
 };
 
+/// How long events can be read, in milliseconds.
+const KEPT: i64 = 30 * 24 * 3600 * 1000;
+
 /// `GET /v1/events/{id}`
 pub(crate) async fn get(State(app): State<App>, Id(id): Id, call: Call) -> Result<Reply, ApiError> {
     call.merchant()?;
@@ -23,8 +26,9 @@ pub(crate) async fn get(State(app): State<App>, Id(id): Id, call: Call) -> Resul
         .desk
         .store
         .notice(&id)
+        .filter(|notice| is_kept(notice, app.desk.now_ms()))
         .ok_or_else(|| ApiError::missing("event", &id, "id"))?;
-    Ok(Reply::ok(&view(&notice)))
+    Ok(Reply::ok(&EventView(&notice)))
 }
 
 /// `GET /v1/events`, of the given `type` or `types[]`, delivered or not.
@@ -41,22 +45,25 @@ pub(crate) async fn list(State(app): State<App>, call: Call) -> Result<Reply, Ap
         .params
         .get("delivery_success")
         .map(|value| value == "true");
+    let now = app.desk.now_ms();
     let tables = app.desk.store.read();
-    let created = |notice: &Arc<Notice>| notice.fact.at.div_euclid(1000);
+    let created = |notice: &Arc<Notice>| notice.at().div_euclid(1000);
     let keep = |notice: &Arc<Notice>| {
         let name = notice.event().name.as_str();
-        one.is_none_or(|one| one == name)
+        is_kept(notice, now)
+            && one.is_none_or(|one| one == name)
             && (types.is_empty() || types.contains(&name))
             && delivered.is_none_or(|delivered| delivered == notice.is_delivered())
     };
     let (notices, has_more) = window.cut(&tables.events, "event", created, keep)?;
-    let data: Vec<_> = notices.into_iter().map(|notice| view(notice)).collect();
+    let data: Vec<_> = notices
+        .into_iter()
+        .map(|notice| EventView(notice))
+        .collect();
     Ok(Reply::ok(&List::new("/v1/events", data, has_more)))
 }
 
-fn view(notice: &Notice) -> EventView<'_> {
-    EventView {
-        event: notice.event(),
-        fact: &notice.fact,
-    }
+/// Whether the event is not too old to be read.
+fn is_kept(notice: &Notice, now: i64) -> bool {
+    now.saturating_sub(notice.at()) <= KEPT
 }

@@ -1,12 +1,13 @@
 use axum::{body::Bytes, extract::State};
 use serde_json::json;
 
-use crate::{App, error::ApiError, reply::Reply, webhooks::Faults};
+use crate::{App, error::ApiError, faults::Faults, reply::Reply};
 
-/// `POST /_sim/faults`: what goes wrong with events that come about from now on.
+/// `POST /_sim/faults`: what goes wrong with events and calls that come from now on.
 pub(crate) async fn set(State(app): State<App>, body: Bytes) -> Result<Reply, ApiError> {
     let faults =
         Faults::parse(&body).map_err(|why| ApiError::invalid(format!("Unusable faults: {why}")))?;
+    app.desk.mishaps.set(Some(&faults), app.desk.seed);
     app.desk.webhooks.misbehave(Some(faults)).await;
     get(State(app)).await
 }
@@ -26,6 +27,7 @@ pub(crate) async fn get(State(app): State<App>) -> Result<Reply, ApiError> {
 
 /// `DELETE /_sim/faults`
 pub(crate) async fn clear(State(app): State<App>) -> Result<Reply, ApiError> {
+    app.desk.mishaps.set(None, app.desk.seed);
     app.desk.webhooks.misbehave(None).await;
     get(State(app)).await
 }

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::{
     App,
-    model::{Fact, Kind, Status},
+    model::{Charge, Fact, Kind, Status},
     reply::Reply,
 };
 
@@ -24,6 +24,10 @@ struct Entry<'a> {
     /// What the card's issuer agreed to.
     amount: i64,
     captured: i64,
+    /// What was given back or is on its way back.
+    refunded: i64,
+    /// What banks have taken and not given back.
+    disputed: i64,
     currency: &'a str,
     metadata: &'a BTreeMap<String, String>,
     status: Status,
@@ -38,6 +42,9 @@ struct Totals {
     authorized: i64,
     captured: i64,
     refunded: i64,
+    disputed: i64,
+    /// What the provider kept.
+    fees: i64,
 }
 
 #[derive(Serialize)]
@@ -66,6 +73,12 @@ pub(crate) async fn ledger(State(app): State<App>) -> Reply {
         total.charges += 1;
         total.authorized += charge.amount;
         total.captured += charge.captured;
+        total.refunded += charge.refunded;
+        total.disputed += charge.disputed;
+    }
+    for posting in tables.balance.postings.all() {
+        let total = totals.entry(&posting.currency).or_default();
+        total.fees += posting.transaction.fee;
     }
     let entries = tables.facts.iter().map(|fact| step(fact)).collect();
     Reply::ok(&Ledger {
@@ -86,6 +99,8 @@ fn entry(fact: &Fact) -> Option<Entry<'_>> {
         charge: &charge.id,
         amount: terms.amount,
         captured: charge.amount_captured,
+        refunded: charge.refunded(),
+        disputed: disputed(charge),
         currency: &terms.currency,
         metadata: &terms.metadata,
         status: fact.intent.status,
@@ -93,10 +108,22 @@ fn entry(fact: &Fact) -> Option<Entry<'_>> {
     })
 }
 
+fn last(fact: &Fact, amount: impl Fn(&Charge) -> Option<i64>) -> i64 {
+    fact.charge.as_ref().and_then(amount).unwrap_or(0)
+}
+
+fn disputed(charge: &Charge) -> i64 {
+    let entries = charge.disputes.iter().flat_map(|it| &it.transactions);
+    -entries.map(|entry| entry.amount).sum::<i64>()
+}
+
 fn step(fact: &Fact) -> Step<'_> {
     let terms = &*fact.intent.terms;
     let amount = match fact.kind {
         Kind::Captured | Kind::Booked => fact.intent.received,
+        // The latest part is the one that was made.
+        Kind::Refunded => last(fact, |charge| charge.refunds.last().map(|it| it.amount)),
+        Kind::Disputed => last(fact, |charge| charge.disputes.last().map(|it| it.amount)),
         _ => terms.amount,
     };
     Step {

@@ -1,10 +1,13 @@
 //! Every route on one screen.
 
+mod authenticate;
+mod balance;
 mod cancel;
 mod capture;
 mod charges;
 mod confirm;
 mod create;
+mod disputes;
 mod events;
 mod faults;
 mod get;
@@ -12,6 +15,9 @@ mod ledger;
 mod list;
 mod path;
 mod pay;
+mod payouts;
+mod refunds;
+mod sim;
 mod transactions;
 mod webhooks;
 mod window;
@@ -39,17 +45,34 @@ pub(crate) fn router(app: App) -> Router {
         .route("/v1/payment_intents/{id}/cancel", post(cancel::cancel))
         .route("/v1/charges", read(charges::list))
         .route("/v1/charges/{id}", read(charges::get))
+        .route("/v1/refunds", post(refunds::create).get(refunds::list))
+        .route("/v1/refunds/{id}", post(refunds::update).get(refunds::get))
+        .route("/v1/refunds/{id}/cancel", post(refunds::cancel))
+        .route("/v1/disputes", read(disputes::list))
+        .route(
+            "/v1/disputes/{id}",
+            post(disputes::update).get(disputes::get),
+        )
+        .route("/v1/disputes/{id}/close", post(disputes::close))
+        .route("/v1/balance", read(balance::get))
+        .route("/v1/payouts", read(payouts::list))
+        .route("/v1/payouts/{id}", read(payouts::get))
         .route("/v1/balance_transactions", read(transactions::list))
         .route("/v1/balance_transactions/{id}", read(transactions::get))
         .route("/v1/events", read(events::list))
         .route("/v1/events/{id}", read(events::get))
-        .layer(middleware::from_fn(call::stamp));
+        .layer(middleware::from_fn_with_state(app.clone(), call::stamp));
     let controls = Router::new()
         .route("/_sim/ledger", read(ledger::ledger))
         .route(
             "/_sim/faults",
             post(faults::set).get(faults::get).delete(faults::clear),
         )
+        .route("/_sim/charges/{id}/dispute", post(sim::dispute))
+        .route("/_sim/disputes/{id}", post(sim::rule))
+        .route("/_sim/refunds/{id}", post(sim::settle))
+        .route("/_sim/payouts", post(sim::pay_out))
+        .route("/_sim/rate", post(sim::limit).get(sim::rate))
         .route("/_sim/webhooks/pause", post(webhooks::pause))
         .route("/_sim/webhooks/resume", post(webhooks::resume))
         .route("/_sim/events", read(webhooks::list))
@@ -57,6 +80,10 @@ pub(crate) fn router(app: App) -> Router {
         .route("/_sim/idle", read(webhooks::idle));
     let page = Router::new()
         .route("/pay/{id}", read(pay::show).post(pay::submit))
+        .route(
+            "/authenticate/{id}",
+            read(authenticate::show).post(authenticate::submit),
+        )
         .route("/assets/pay.css", read(pay::style));
     Router::new()
         .merge(api)

@@ -14,10 +14,10 @@ use crate::{
     desk::Origin,
     error::ApiError,
     form::Params,
-    machine,
+    machine::{self, Bank, Change},
+    model::Fact,
     page::{self, Notice},
     store::Slot,
-    view::Audience,
 };
 
 const POLICY: &str = "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
@@ -54,27 +54,10 @@ pub(crate) async fn submit(State(app): State<App>, Id(id): Id, body: Bytes) -> R
         Some("decline") => "pm_card_chargeDeclined",
         _ => return html(StatusCode::BAD_REQUEST, page::unknown()),
     };
-    let origin = Origin {
-        request: None,
-        claim: None,
-        audience: Audience::Payer,
-        expand_charge: false,
-    };
-    let (desk, paid) = (app.desk.clone(), slot.clone());
-    // The payment goes on even when the browser leaves in the middle of it.
-    let work = async move {
-        let now = desk.now();
-        desk.act(&paid, origin, |fact| {
-            machine::confirm(fact, Some(token.to_owned()), now)
-        })
-        .await
-    };
-    let outcome = app
-        .desk
-        .life
-        .track(work)
-        .await
-        .map_or(StatusCode::INTERNAL_SERVER_ERROR, |reply| reply.status);
+    let outcome = act(&app, &slot, move |fact, bank| {
+        machine::confirm(fact, Some(token.to_owned()), None, bank)
+    })
+    .await;
     if outcome.is_server_error() {
         return ApiError::internal().into_response();
     }
@@ -94,6 +77,18 @@ pub(crate) async fn submit(State(app): State<App>, Id(id): Id, body: Bytes) -> R
     )
 }
 
+/// Does what a click asks for. It goes on even when the browser leaves in the middle of it.
+pub(super) async fn act(
+    app: &App,
+    slot: &Arc<Slot>,
+    decide: impl FnOnce(&Fact, &Bank<'_>) -> Result<Change, ApiError> + Send + 'static,
+) -> StatusCode {
+    let (desk, slot) = (app.desk.clone(), slot.clone());
+    let work = async move { desk.act(&slot, Origin::own(), decide).await };
+    let done = app.desk.life.track(work).await;
+    done.map_or(StatusCode::INTERNAL_SERVER_ERROR, |reply| reply.status)
+}
+
 /// `GET /assets/pay.css`
 pub(crate) async fn style() -> Response {
     (
@@ -103,7 +98,7 @@ pub(crate) async fn style() -> Response {
         .into_response()
 }
 
-fn intent(app: &App, id: &str, params: &Params) -> Result<Arc<Slot>, ApiError> {
+pub(super) fn intent(app: &App, id: &str, params: &Params) -> Result<Arc<Slot>, ApiError> {
     let slot = app
         .desk
         .store
@@ -114,7 +109,7 @@ fn intent(app: &App, id: &str, params: &Params) -> Result<Arc<Slot>, ApiError> {
 }
 
 /// A page that nothing stores, frames or learns the address of: its address holds the client secret.
-fn html(status: StatusCode, page: String) -> Response {
+pub(super) fn html(status: StatusCode, page: String) -> Response {
     let mut response = (status, Html(page)).into_response();
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -1,5 +1,3 @@
-use std::sync::Arc;
-
 use axum::extract::State;
 
 use super::{
@@ -10,9 +8,9 @@ use crate::{
     App,
     call::Call,
     error::ApiError,
-    model::{Charge, Fact, Transaction},
     reply::Reply,
-    view::{ChargeView, List, TransactionView},
+    store::Posting,
+    view::{List, TransactionView},
 };
 
 /// `GET /v1/balance_transactions/{id}`
@@ -21,60 +19,41 @@ pub(crate) async fn get(State(app): State<App>, Id(id): Id, call: Call) -> Resul
     call.only(&[], &[])?;
     let now = app.desk.now_ms();
     let tables = app.desk.store.read();
-    let view = tables
-        .transactions
-        .get(&id)
-        .and_then(|fact| view(fact, now));
-    let view = view.ok_or_else(|| ApiError::missing("balance transaction", &id, "id"))?;
-    Ok(Reply::ok(&view))
+    let posting = tables.balance.postings.get(&id);
+    let posting = posting.ok_or_else(|| ApiError::missing("balance transaction", &id, "id"))?;
+    Ok(Reply::ok(&TransactionView::posted(posting, now)))
 }
 
-/// `GET /v1/balance_transactions`, of one charge where `source` is given.
+/// `GET /v1/balance_transactions`, of one source, type, currency or payout where that is given.
 pub(crate) async fn list(State(app): State<App>, call: Call) -> Result<Reply, ApiError> {
     call.merchant()?;
     call.only(
-        &[&window::KNOWN[..], &["currency", "source", "type"]].concat(),
+        &[
+            &window::KNOWN[..],
+            &["currency", "payout", "source", "type"],
+        ]
+        .concat(),
         &[],
     )?;
     let now = app.desk.now_ms();
     let window = Window::of(&call.params)?;
     let is = |name, value: &str| call.params.get(name).is_none_or(|wanted| wanted == value);
     let tables = app.desk.store.read();
-    let created =
-        |fact: &Arc<Fact>| transaction(fact).map_or(0, |(_, transaction)| transaction.created);
-    let keep = |fact: &Arc<Fact>| {
-        let source = transaction(fact).is_some_and(|(charge, _)| is("source", &charge.id));
-        source && is("currency", &fact.intent.terms.currency) && is("type", "charge")
+    let created = |posting: &Posting| posting.transaction.created;
+    let keep = |posting: &Posting| {
+        let (kind, _) = posting.transaction.kind.names();
+        is("source", &posting.transaction.source)
+            && is("currency", &posting.currency)
+            && is("type", kind)
+            && is("payout", posting.payout.as_deref().unwrap_or_default())
     };
-    let (facts, has_more) =
-        window.cut(&tables.transactions, "balance transaction", created, keep)?;
-    let data: Vec<_> = facts
-        .into_iter()
-        .filter_map(|fact| view(fact, now))
-        .collect();
+    let postings = &tables.balance.postings;
+    let (postings, has_more) = window.cut(postings, "balance transaction", created, keep)?;
+    let view = |posting| TransactionView::posted(posting, now);
+    let data: Vec<_> = postings.into_iter().map(view).collect();
     Ok(Reply::ok(&List::new(
         "/v1/balance_transactions",
         data,
         has_more,
     )))
-}
-
-fn transaction(fact: &Fact) -> Option<(&Charge, &Transaction)> {
-    let charge = fact.charge.as_ref()?;
-    charge
-        .transaction
-        .as_ref()
-        .map(|transaction| (charge, transaction))
-}
-
-fn view(fact: &Fact, now: i64) -> Option<TransactionView<'_>> {
-    let charge = fact.charge.as_ref()?;
-    TransactionView::of(
-        &ChargeView {
-            charge,
-            intent: &fact.intent,
-            transaction_at: None,
-        },
-        now,
-    )
 }

@@ -46,7 +46,7 @@ pub(crate) async fn list(
     let intent = params.get("payment_intent");
     let tables = app.desk.store.read();
     let wanted =
-        |notice: &&Arc<Notice>| intent.is_none_or(|intent| intent == notice.fact.intent_id());
+        |notice: &&Arc<Notice>| intent.is_none_or(|intent| notice.intent() == Some(intent));
     let data: Vec<_> = tables
         .events
         .all()
@@ -57,7 +57,7 @@ pub(crate) async fn list(
     Ok(Reply::ok(&json!({ "data": data })))
 }
 
-/// `GET /_sim/idle`: how many events are not acknowledged.
+/// `GET /_sim/idle`: how many events the receiver has still to hear of.
 pub(crate) async fn idle(State(app): State<App>) -> Reply {
     Reply::ok(&json!({ "undelivered": app.desk.store.undelivered().len() }))
 }
@@ -65,8 +65,8 @@ pub(crate) async fn idle(State(app): State<App>) -> Reply {
 fn delivery(notice: &Notice) -> Value {
     let status = notice.last_status.load(Ordering::Relaxed);
     json!({
-        "id": notice.event().id, "type": notice.event().name, "payment_intent": notice.fact.intent_id(),
-        "created": notice.fact.at.div_euclid(1000), "attempts": notice.attempts.load(Ordering::Relaxed),
-        "delivered": notice.is_delivered(), "last_status": (status > 0).then_some(status),
+        "id": notice.event().id, "type": notice.event().name, "payment_intent": notice.intent(),
+        "created": notice.at().div_euclid(1000), "attempts": notice.attempts.load(Ordering::Relaxed),
+        "delivered": notice.is_delivered(), "dropped": notice.is_dropped(), "last_status": (status > 0).then_some(status),
     })
 }

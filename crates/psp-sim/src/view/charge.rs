@@ -16,7 +16,7 @@ pub(crate) struct ChargeView<'a> {
     pub(crate) transaction_at: Option<i64>,
 }
 
-const CHARGE_NULLS: [&str; 18] = [
+const CHARGE_NULLS: [&str; 16] = [
     "application",
     "application_fee",
     "application_fee_amount",
@@ -24,8 +24,6 @@ const CHARGE_NULLS: [&str; 18] = [
     "customer",
     "failure_balance_transaction",
     "on_behalf_of",
-    "presentment_details",
-    "radar_options",
     "receipt_number",
     "receipt_url",
     "review",
@@ -51,23 +49,22 @@ impl Serialize for ChargeView<'_> {
         map.serialize_entry("object", "charge")?;
         map.serialize_entry("amount", &terms.amount)?;
         map.serialize_entry("amount_captured", &charge.amount_captured)?;
-        map.serialize_entry("amount_refunded", &0)?;
+        let refunded = charge.refunded();
+        map.serialize_entry("amount_refunded", &refunded)?;
         let transaction = charge.transaction.as_ref();
         match transaction_at.zip(transaction) {
-            Some((now, _)) => {
-                map.serialize_entry("balance_transaction", &TransactionView::of(self, now))?;
+            Some((now, transaction)) => {
+                let view = TransactionView::of(transaction, intent, now);
+                map.serialize_entry("balance_transaction", &view)?;
             }
             None => map.serialize_entry("balance_transaction", &transaction.map(|it| &it.id))?,
         }
-        map.serialize_entry(
-            "billing_details",
-            &json!({ "address": null, "email": null, "name": null, "phone": null }),
-        )?;
+        map.serialize_entry("billing_details", &nobody())?;
         map.serialize_entry("captured", &charge.captured)?;
         map.serialize_entry("created", &charge.created)?;
         map.serialize_entry("currency", &terms.currency)?;
         map.serialize_entry("description", &terms.description)?;
-        map.serialize_entry("disputed", &false)?;
+        map.serialize_entry("disputed", &!charge.disputes.is_empty())?;
         let decline = charge.decline.as_ref();
         map.serialize_entry("failure_code", &decline.map(|it| &it.code))?;
         map.serialize_entry("failure_message", &decline.map(|it| &it.message))?;
@@ -80,13 +77,19 @@ impl Serialize for ChargeView<'_> {
         map.serialize_entry("payment_method", &charge.payment_method)?;
         map.serialize_entry("payment_method_details", &method_details(charge, intent))?;
         map.serialize_entry("receipt_email", &terms.receipt_email)?;
-        map.serialize_entry("refunded", &false)?;
+        let whole = charge.captured && refunded >= charge.amount_captured;
+        map.serialize_entry("refunded", &whole)?;
         let suffix = &terms.statement_descriptor_suffix;
         map.serialize_entry("statement_descriptor_suffix", suffix)?;
         map.serialize_entry("status", if paid { "succeeded" } else { "failed" })?;
         nulls(&mut map, &CHARGE_NULLS)?;
         map.end()
     }
+}
+
+/// The provider is told nothing about the payer.
+fn nobody() -> serde_json::Value {
+    json!({ "address": null, "email": null, "name": null, "phone": null, "tax_id": null })
 }
 
 fn outcome(charge: &Charge) -> serde_json::Value {
@@ -124,8 +127,19 @@ impl Serialize for MethodView<'_> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("id", self.0)?;
         map.serialize_entry("object", "payment_method")?;
-        map.serialize_entry("card", &json!({ "brand": brand, "last4": last4 }))?;
+        map.serialize_entry("billing_details", &nobody())?;
+        map.serialize_entry(
+            "card",
+            &json!({
+                "brand": brand, "checks": null, "country": "US", "exp_month": 12, "exp_year": 2034,
+                "funding": "credit", "generated_from": null, "last4": last4, "networks": null,
+                "three_d_secure_usage": null, "wallet": null,
+            }),
+        )?;
+        map.serialize_entry("created", &0)?;
+        map.serialize_entry("customer", &())?;
         map.serialize_entry("livemode", &false)?;
+        map.serialize_entry("metadata", &json!({}))?;
         map.serialize_entry("type", "card")?;
         map.end()
     }

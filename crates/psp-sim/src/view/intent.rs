@@ -16,10 +16,9 @@ pub(crate) struct IntentView<'a> {
 }
 
 /// Fields of an intent that are always null here.
-const INTENT_NULLS: [&str; 9] = [
+const INTENT_NULLS: [&str; 8] = [
     "payment_method_configuration_details",
     "payment_method_options",
-    "presentment_details",
     "processing",
     "setup_future_usage",
     "shipping",
@@ -84,8 +83,13 @@ impl Serialize for IntentView<'_> {
     }
 }
 
-/// Stripe's browser library shows the authentication; here the pay page's button stands for it.
+/// The page on which the payer's bank asks who they are. The intent was told where it is when it came to need it.
 fn next_action(intent: &Intent) -> Option<serde_json::Value> {
-    let action = || json!({ "type": "use_stripe_sdk", "use_stripe_sdk": { "type": "three_d_secure_redirect" } });
+    let action = || {
+        json!({
+            "type": "redirect_to_url",
+            "redirect_to_url": { "return_url": intent.return_url, "url": intent.action_url },
+        })
+    };
     (intent.status == Status::RequiresAction).then(action)
 }

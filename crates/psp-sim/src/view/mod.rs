@@ -1,15 +1,21 @@
 //! Objects as Stripe's API shows them. The names, and the nulls of what is not simulated, are Stripe's.
 
 mod charge;
+mod dispute;
 mod event;
 mod intent;
+mod payout;
+mod refund;
 mod transaction;
 
 use serde::{Serialize, ser::SerializeMap};
 
 pub(crate) use charge::{ChargeView, MethodView};
-pub(crate) use event::EventView;
+pub(crate) use dispute::{DisputeView, EVIDENCE};
+pub(crate) use event::{EventView, event};
 pub(crate) use intent::IntentView;
+pub(crate) use payout::PayoutView;
+pub(crate) use refund::RefundView;
 pub(crate) use transaction::TransactionView;
 
 /// The version of Stripe's API whose shapes and rules are followed.

@@ -1,64 +1,80 @@
 use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::json;
 
-use super::ChargeView;
-use crate::model::{Charge, Intent, Transaction};
+use crate::{
+    model::{Intent, Transaction},
+    store::Posting,
+};
 
-/// The balance entry of a captured charge.
+/// An entry of the account's balance.
 pub(crate) struct TransactionView<'a> {
     transaction: &'a Transaction,
-    charge: &'a Charge,
-    intent: &'a Intent,
+    currency: &'a str,
+    description: Option<&'a str>,
     now: i64,
 }
 
 impl<'a> TransactionView<'a> {
-    /// The entry as it stands at `now` (Unix milliseconds); `None` while it has not been made.
-    pub(crate) fn of(view: &ChargeView<'a>, now: i64) -> Option<Self> {
-        let transaction = view.charge.transaction.as_ref()?;
-        Some(Self {
+    /// An entry of this intent's money as it stands at `now` (Unix milliseconds).
+    pub(crate) fn of(transaction: &'a Transaction, intent: &'a Intent, now: i64) -> Self {
+        Self {
             transaction,
-            charge: view.charge,
-            intent: view.intent,
+            currency: &intent.terms.currency,
+            description: intent.terms.description.as_deref(),
             now,
-        })
+        }
+    }
+
+    /// An entry of the balance as it stands at `now` (Unix milliseconds).
+    pub(crate) fn posted(posting: &'a Posting, now: i64) -> Self {
+        Self {
+            transaction: &posting.transaction,
+            currency: &posting.currency,
+            description: posting.description.as_deref(),
+            now,
+        }
     }
 }
 
 impl Serialize for TransactionView<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Transaction {
-            id,
-            created,
-            available_at,
-        } = self.transaction;
-        let amount = self.charge.amount_captured;
-        let currency = &self.intent.terms.currency;
-        let fee = amount / 1000 * 29 + amount % 1000 * 29 / 1000;
-        let available = self.now >= *available_at;
+        let Self {
+            transaction,
+            currency,
+            ..
+        } = self;
+        let (kind, category) = transaction.kind.names();
+        let available = transaction.is_available(self.now);
         let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("id", id)?;
+        map.serialize_entry("id", &transaction.id)?;
         map.serialize_entry("object", "balance_transaction")?;
-        map.serialize_entry("amount", &amount)?;
+        map.serialize_entry("amount", &transaction.amount)?;
         // Rounded up, so that at this second the entry is available.
-        map.serialize_entry("available_on", &(available_at + 999).div_euclid(1000))?;
-        map.serialize_entry("created", created)?;
+        let available_on = transaction
+            .available_at
+            .saturating_add(999)
+            .div_euclid(1000);
+        map.serialize_entry("available_on", &available_on)?;
+        map.serialize_entry("balance_type", "payments")?;
+        map.serialize_entry("created", &transaction.created)?;
         map.serialize_entry("currency", currency)?;
-        map.serialize_entry("description", &self.intent.terms.description)?;
+        map.serialize_entry("description", &self.description)?;
         map.serialize_entry("exchange_rate", &())?;
-        map.serialize_entry("fee", &fee)?;
-        map.serialize_entry(
-            "fee_details",
-            &json!([{
-                "amount": fee, "application": null, "currency": currency,
-                "description": "Stripe processing fees", "type": "stripe_fee",
-            }]),
-        )?;
-        map.serialize_entry("net", &(amount - fee))?;
-        map.serialize_entry("reporting_category", "charge")?;
-        map.serialize_entry("source", &self.charge.id)?;
+        map.serialize_entry("fee", &transaction.fee)?;
+        let fee = || {
+            json!({
+                "amount": transaction.fee, "application": null, "currency": currency,
+                "description": if kind == "charge" { "Stripe processing fees" } else { "Dispute fee" },
+                "type": "stripe_fee",
+            })
+        };
+        let fees: Vec<_> = (transaction.fee != 0).then(fee).into_iter().collect();
+        map.serialize_entry("fee_details", &fees)?;
+        map.serialize_entry("net", &transaction.net())?;
+        map.serialize_entry("reporting_category", category)?;
+        map.serialize_entry("source", &transaction.source)?;
         map.serialize_entry("status", if available { "available" } else { "pending" })?;
-        map.serialize_entry("type", "charge")?;
+        map.serialize_entry("type", kind)?;
         map.end()
     }
 }

@@ -13,11 +13,13 @@ use tokio::{
     time::Instant,
 };
 
-use super::{
-    Command, Endpoint, Sent, State,
+use super::{Command, Endpoint, Sent, State, forgery::Forgery};
+use crate::{
     faults::{Fate, Plan},
+    journal::Journal,
+    model::Line,
+    store::Notice,
 };
-use crate::{journal::Journal, model::Line, store::Notice};
 
 /// How many deliveries are under way at once.
 const IN_FLIGHT: usize = 32;
@@ -37,6 +39,8 @@ struct Delivery {
     /// It goes out even when the event was acknowledged already.
     copy: bool,
     asked: Option<oneshot::Sender<Sent>>,
+    /// What is sent, once, in place of the event.
+    forgery: Option<Arc<Forgery>>,
 }
 
 impl Delivery {
@@ -47,6 +51,7 @@ impl Delivery {
             in_lane: false,
             copy: false,
             asked: None,
+            forgery: None,
         }
     }
 }
@@ -132,7 +137,7 @@ impl Dispatcher {
                 let _ = done.send(());
             }
             Command::Faults(faults, done) => {
-                self.plan = faults.map(|faults| Plan::new(faults, self.default_seed));
+                self.plan = faults.map(|faults| Plan::new(*faults, self.default_seed));
                 let _ = done.send(());
             }
             Command::State(asked) => {
@@ -151,8 +156,9 @@ impl Dispatcher {
             notice.deliver();
             return;
         }
-        let overtaken = self.held.remove(notice.fact.intent_id());
-        match self.plan.as_mut().map(Plan::next) {
+        let overtaken = self.held.remove(notice.lane());
+        let fate = self.plan.as_mut();
+        match fate.map(|plan| plan.next(&notice.event().name)) {
             None => self.queue(notice),
             Some(fate) => self.misdirect(notice, fate, overtaken.is_none()),
         }
@@ -162,6 +168,17 @@ impl Dispatcher {
     }
 
     fn misdirect(&mut self, notice: Arc<Notice>, fate: Fate, may_hold: bool) {
+        if fate.beside.forged {
+            self.send_forged(&notice, Forgery::forged(&notice));
+        }
+        if fate.beside.stray {
+            self.send_forged(&notice, Forgery::stray(&notice));
+        }
+        if fate.drop {
+            notice.discard();
+            self.journal.note(&Line::Dropped(notice.event().id.clone()));
+            return;
+        }
         if fate.duplicate {
             let original = Delivery::new(notice.clone());
             let copy = Delivery {
@@ -171,7 +188,7 @@ impl Dispatcher {
             self.put_off(fate.delay, Later::Ready(copy));
         }
         if fate.reorder && may_hold {
-            let intent = notice.fact.intent_id().to_owned();
+            let intent = notice.lane().to_owned();
             self.held.insert(intent.clone(), notice);
             self.put_off(HOLD, Later::Release(intent));
         } else if fate.delay > Duration::ZERO {
@@ -181,9 +198,17 @@ impl Dispatcher {
         }
     }
 
+    fn send_forged(&mut self, like: &Arc<Notice>, forgery: Forgery) {
+        self.ready.push_back(Delivery {
+            copy: true,
+            forgery: Some(Arc::new(forgery)),
+            ..Delivery::new(like.clone())
+        });
+    }
+
     /// Puts an event behind those of its intent that were not tried yet.
     fn queue(&mut self, notice: Arc<Notice>) {
-        let intent = notice.fact.intent_id().to_owned();
+        let intent = notice.lane().to_owned();
         let delivery = Delivery {
             in_lane: true,
             ..Delivery::new(notice)
@@ -236,10 +261,16 @@ impl Dispatcher {
     }
 
     fn start(&self, delivery: Delivery) {
-        let post = self
-            .endpoint
-            .clone()
-            .map(|endpoint| endpoint.post(delivery.notice.clone()));
+        let endpoint = self.endpoint.clone();
+        let post = endpoint.map(|endpoint| {
+            let (notice, forgery) = (delivery.notice.clone(), delivery.forgery.clone());
+            async move {
+                match forgery {
+                    Some(forgery) => endpoint.post_forged(&forgery).await,
+                    None => endpoint.post(&notice).await,
+                }
+            }
+        });
         self.under_way.push(Box::pin(async move {
             let sent = match post {
                 Some(post) => post.await,
@@ -253,6 +284,9 @@ impl Dispatcher {
     }
 
     fn conclude(&mut self, mut delivery: Delivery, sent: Sent) {
+        if delivery.forgery.is_some() {
+            return;
+        }
         self.open_lane(&delivery);
         delivery.in_lane = false;
         let event = delivery.notice.event();
@@ -281,7 +315,7 @@ impl Dispatcher {
         if !delivery.in_lane {
             return;
         }
-        let intent = delivery.notice.fact.intent_id();
+        let intent = delivery.notice.lane();
         match self.lanes.get_mut(intent).and_then(VecDeque::pop_front) {
             Some(next) => self.ready.push_back(next),
             None => drop(self.lanes.remove(intent)),

@@ -1,7 +1,7 @@
 //! Telling the merchant: events go out signed, in each intent's order, again and again until they are acknowledged.
 
 mod dispatcher;
-mod faults;
+mod forgery;
 mod post;
 mod signature;
 
@@ -11,16 +11,15 @@ use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
 
 pub(crate) use dispatcher::Dispatcher;
-pub(crate) use faults::Faults;
 pub(crate) use post::{Endpoint, Sent};
 
-use crate::store::Notice;
+use crate::{faults::Faults, store::Notice};
 
 pub(crate) enum Command {
     Emit(Vec<Arc<Notice>>),
     Resend(Arc<Notice>, oneshot::Sender<Sent>),
     Pause(bool, oneshot::Sender<()>),
-    Faults(Option<Faults>, oneshot::Sender<()>),
+    Faults(Option<Box<Faults>>, oneshot::Sender<()>),
     State(oneshot::Sender<State>),
 }
 
@@ -59,6 +58,7 @@ impl Webhooks {
 
     /// Sets what goes wrong with events that come about from now on.
     pub(crate) async fn misbehave(&self, faults: Option<Faults>) {
+        let faults = faults.map(Box::new);
         self.ask(|reply| Command::Faults(faults, reply)).await;
     }
 

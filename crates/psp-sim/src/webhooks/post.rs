@@ -1,14 +1,11 @@
-use std::{sync::Arc, sync::atomic::Ordering, time::Duration};
+use std::{sync::atomic::Ordering, time::Duration};
 
 use chassis::clock::Clock;
 use reqwest::{Client, Url, header, redirect::Policy};
 use serde::Serialize;
 
-use super::signature;
-use crate::{
-    store::Notice,
-    view::{self, EventView},
-};
+use super::{forgery::Forgery, signature};
+use crate::{store::Notice, view};
 
 /// How long the receiver may take. It is longer than a service's own timeout, whose 504 then says more.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -68,12 +65,27 @@ impl Endpoint {
     }
 
     /// Sends an event once.
-    pub(crate) async fn post(self: Arc<Self>, notice: Arc<Notice>) -> Sent {
+    pub(super) async fn post(&self, notice: &Notice) -> Sent {
         notice.attempts.fetch_add(1, Ordering::Relaxed);
-        let body = view::json(&EventView {
-            event: notice.event(),
-            fact: &notice.fact,
-        });
+        let sent = self.send(view::event(notice), &self.secrets).await;
+        if let Some(status) = sent.status {
+            notice.last_status.store(status, Ordering::Relaxed);
+        }
+        sent
+    }
+
+    /// Sends what is no event of ours.
+    pub(super) async fn post_forged(&self, forgery: &Forgery) -> Sent {
+        let strange = ["whsec_of_somebody_else".to_owned()];
+        let secrets = if forgery.genuine {
+            &self.secrets[..]
+        } else {
+            &strange
+        };
+        self.send(forgery.body.clone(), secrets).await
+    }
+
+    async fn send(&self, body: String, secrets: &[String]) -> Sent {
         let timestamp = self.clock.now().timestamp();
         let request = self
             .client
@@ -85,7 +97,7 @@ impl Endpoint {
             )
             .header(
                 "stripe-signature",
-                signature::header(&self.secrets, timestamp, body.as_bytes()),
+                signature::header(secrets, timestamp, body.as_bytes()),
             )
             .body(body);
         match request.send().await {
@@ -93,7 +105,6 @@ impl Endpoint {
                 let status = response.status();
                 // Reading the body to its end lets the connection be used again.
                 let _ = response.bytes().await;
-                notice.last_status.store(status.as_u16(), Ordering::Relaxed);
                 Sent {
                     delivered: status.is_success(),
                     status: Some(status.as_u16()),

@@ -230,7 +230,7 @@ async fn authentication_holds_a_payment_up_and_does_not_lose_it() {
         .await
         .ok();
     assert_eq!(waiting["status"], "requires_action");
-    assert_eq!(waiting["next_action"]["type"], "use_stripe_sdk");
+    assert_eq!(waiting["next_action"]["type"], "redirect_to_url");
     assert!(sim.charges().await.is_empty());
     assert_eq!(
         sim.confirm(&intent, "pm_card_visa").await.ok()["status"],

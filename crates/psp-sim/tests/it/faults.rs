@@ -119,18 +119,22 @@ async fn faults_can_be_read_and_cleared() {
 async fn unknown_and_impossible_faults_are_refused_by_name() {
     let sim = Sim::start().await;
     let error = sim
-        .sim("faults", &json!({ "drop": 0.1 }))
+        .sim("faults", &json!({ "lose": 0.1 }))
         .await
         .refusal(400);
     assert!(
         error["message"]
             .as_str()
-            .is_some_and(|message| message.contains("`drop`")),
+            .is_some_and(|message| message.contains("`lose`")),
         "{error}"
     );
     sim.sim("faults", &json!({ "duplicate": 1.5 }))
         .await
         .refusal(400);
     sim.sim("faults", &json!({ "delay": 5 })).await.refusal(400);
+    let chance = json!({ "probability": -0.1, "count": 1 });
+    sim.sim("faults", &json!({ "drop": chance }))
+        .await
+        .refusal(400);
     assert_eq!(sim.get("/_sim/faults").await.ok()["faults"], json!(null));
 }

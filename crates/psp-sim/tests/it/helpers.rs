@@ -17,8 +17,10 @@ use axum::{
 };
 use chassis::{clock::Clock, http::serve, lifecycle::Lifecycle};
 use chrono::{DateTime, Utc};
-use psp_sim::Config;
+use hmac::{Hmac, KeyInit, Mac};
+use psp_sim::{Config, Rules};
 use serde_json::{Value, json};
+use sha2::Sha256;
 use tokio::{net::TcpListener, sync::mpsc, time::timeout};
 use uuid::Uuid;
 
@@ -91,6 +93,10 @@ pub(crate) fn config() -> Config {
         ledger,
         seed: 1,
         settle_after: Duration::from_mins(1),
+        rules: Rules {
+            turn_after: Duration::from_mins(1),
+            ..Rules::default()
+        },
         clock: Clock::fixed(noon),
     }
 }
@@ -226,6 +232,34 @@ impl Sim {
             .ok()
     }
 
+    /// A paid intent over 25.00 USD and its charge's id.
+    pub(crate) async fn paid(&self, method: &str) -> (Value, String) {
+        let intent = self.intent("automatic").await;
+        self.confirm(&intent, method).await.ok();
+        let paid = self.reload(&intent).await;
+        let charge = text(&paid["latest_charge"]).to_owned();
+        (paid, charge)
+    }
+
+    /// The first object of a list that shows this field with this value, once it is there.
+    pub(crate) async fn awaited(&self, path: &str, field: &str, value: impl Into<Value>) -> Value {
+        let value = value.into();
+        let mut found = Value::Null;
+        let what = format!("{path} has {field} {value}");
+        self.until(&what, async || {
+            let list = self.get(path).await.ok();
+            let data = list["data"].as_array().expect("a list");
+            found = data
+                .iter()
+                .find(|it| it[field] == value)
+                .cloned()
+                .unwrap_or_default();
+            !found.is_null()
+        })
+        .await;
+        found
+    }
+
     pub(crate) async fn ledger(&self) -> Value {
         self.get("/_sim/ledger").await.ok()
     }
@@ -298,6 +332,24 @@ impl Delivery {
 
     pub(crate) fn id(&self) -> String {
         text(&self.event()["id"]).to_owned()
+    }
+
+    /// Checks its signature as Stripe's libraries do and gives its timestamp.
+    pub(crate) fn signed_at(&self, secret: &str) -> Option<i64> {
+        let mut parts = self.signature.split(',');
+        let timestamp = parts.next()?.strip_prefix("t=")?;
+        let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).ok()?;
+        mac.update(format!("{timestamp}.").as_bytes());
+        mac.update(&self.body);
+        let expected = format!("v1={}", hex::encode(mac.finalize().into_bytes()));
+        parts
+            .any(|part| part == expected)
+            .then(|| timestamp.parse().ok())?
+    }
+
+    /// Whether the provider signed it.
+    pub(crate) fn is_genuine(&self) -> bool {
+        self.signed_at(WEBHOOK_SECRET).is_some()
     }
 
     pub(crate) fn kind(&self) -> String {

@@ -102,6 +102,45 @@ async fn events_can_be_listed_by_type_and_read_one_by_one() {
 }
 
 #[tokio::test]
+async fn events_can_be_read_for_thirty_days() {
+    let sim = Sim::start().await;
+    let early = sim.intent("automatic").await;
+    let id = text(&sim.get("/v1/events").await.ok()["data"][0]["id"]).to_owned();
+    sim.config.clock.advance(TimeDelta::days(30));
+    let late = sim.intent("automatic").await;
+    let both = sim.get("/v1/events").await.ok();
+    assert_eq!(ids(&both).len(), 2);
+    sim.config.clock.advance(TimeDelta::seconds(1));
+    let events = sim.get("/v1/events").await.ok();
+    assert_eq!(events["data"][0]["data"]["object"]["id"], late["id"]);
+    assert_eq!(ids(&events).len(), 1);
+    sim.get(&format!("/v1/events/{id}")).await.refusal(404);
+    assert_eq!(sim.reload(&early).await["id"], early["id"]);
+}
+
+#[tokio::test]
+async fn events_are_paged_both_ways() {
+    let sim = Sim::start().await;
+    for _ in 0..2 {
+        sim.paid("pm_card_visa").await;
+    }
+    let all = ids(&sim.get("/v1/events?limit=100").await.ok());
+    assert_eq!(all.len(), 6);
+    let after = format!("/v1/events?limit=2&starting_after={}", all[1]);
+    let after = sim.get(&after).await.ok();
+    assert_eq!(
+        (ids(&after), &after["has_more"]),
+        (all[2..4].to_vec(), &true.into())
+    );
+    let before = format!("/v1/events?limit=2&ending_before={}", all[2]);
+    let before = sim.get(&before).await.ok();
+    assert_eq!(
+        (ids(&before), &before["has_more"]),
+        (all[..2].to_vec(), &false.into())
+    );
+}
+
+#[tokio::test]
 async fn charges_are_listed_by_their_intent() {
     let sim = Sim::start().await;
     let (one, other) = (sim.intent("automatic").await, sim.intent("automatic").await);

@@ -22,7 +22,7 @@ async fn money_is_pending_and_then_available() {
             &transaction["fee"],
             &transaction["net"]
         ),
-        (&json!(2500), &json!(72), &json!(2428))
+        (&json!(2500), &json!(103), &json!(2397))
     );
     let created = transaction["created"].as_i64().expect("a time");
     assert_eq!(transaction["available_on"], created + 60);

@@ -9,7 +9,7 @@ use anyhow::{Result, bail};
 use super::down::GRACE;
 use crate::fleet::{
     Attach, BackendOptions, Backends, Lock, cargo, install, leftovers, remove_data, remove_fleets,
-    target_dir,
+    stripe, target_dir,
 };
 use crate::{interrupt, run, settings, ui};
 
@@ -24,6 +24,7 @@ pub fn test(args: &[String]) -> Result<ExitStatus> {
     clear(&run_dir)?;
     let attach = Attach::from_env();
     install::ensure_fleet(&attach)?;
+    let judges = stripe::judges();
 
     ui::step("building");
     // Services and tests in one go, so that no crate is built twice with different features.
@@ -40,7 +41,7 @@ pub fn test(args: &[String]) -> Result<ExitStatus> {
         attach,
         ..BackendOptions::for_test(run_dir.clone())?
     })?;
-    let ended = run_tests(&root, args, &bin_dir, &run_dir, &backends);
+    let ended = run_tests(&root, args, &bin_dir, &run_dir, &backends, &judges);
     backends.stop();
     let strays = leftovers::sweep(&run_dir, GRACE);
     if !strays.is_empty() {
@@ -67,12 +68,14 @@ fn run_tests(
     bin_dir: &Path,
     run_dir: &Path,
     backends: &Backends,
+    judges: &stripe::Judges,
 ) -> Result<ExitStatus> {
     let run = |subcommand: &[&str], args: &[String]| {
         interrupt::check()?;
         let mut command = cargo(root);
         command.args(subcommand).args(args);
         hand_over(&mut command, bin_dir, run_dir, backends);
+        command.envs(judges.iter().cloned());
         run::attached(&mut command)
     };
     if settings::find_program("cargo-nextest").is_none() {

@@ -43,6 +43,7 @@ mod secrets;
 mod seed;
 mod server;
 pub mod state;
+pub mod stripe;
 mod view;
 
 pub use backends::{Attach, BackendOptions, Backends, remove_data, remove_fleets};

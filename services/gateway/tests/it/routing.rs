@@ -33,6 +33,7 @@ async fn every_path_goes_to_its_owner_unchanged() {
         ("/api/admin/campaigns/{id}/approve", "campaign"),
         ("/api/admin/pledges", "pledge"),
         ("/api/admin/payments", "payment"),
+        ("/api/admin/ledger/accounts/fees/entries", "payment"),
         ("/api/admin/webhooks/{id}/replay", "payment"),
         ("/api/admin/totals/drift", "totals"),
         ("/api/admin/notifications", "notification"),

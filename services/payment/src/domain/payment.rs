@@ -8,7 +8,10 @@ use common::{
     payment::{Event, State, Step, apply},
 };
 
-use super::Decline;
+use super::{
+    Decline,
+    booking::{Moved, Standing},
+};
 
 /// The one provider, as events and tables name it.
 pub const PROVIDER: &str = "stripe";
@@ -153,6 +156,8 @@ pub struct Change {
     pub transitions: Vec<Transition>,
     /// The declined try, if it was one.
     pub decline: Option<Decline>,
+    /// What the books are to tell of it.
+    pub moved: Moved,
     /// The snapshot after the change.
     pub event: PaymentEvent,
 }
@@ -222,6 +227,7 @@ impl Payment {
         match apply(self.state, event) {
             Step::To { state, implied } => Ok(self.go(state, implied, told, now)),
             Step::Logged => {
+                let before = self.standing();
                 let decline = told.decline.cloned();
                 self.failure = decline.as_ref().map(Decline::failure);
                 self.touch(now);
@@ -229,6 +235,7 @@ impl Payment {
                 Ok(Change {
                     transitions: Vec::new(),
                     decline,
+                    moved: self.moved(before, told),
                     event,
                 })
             }
@@ -237,7 +244,7 @@ impl Payment {
     }
 
     fn go(&mut self, to: State, implied: Vec<State>, told: Told<'_>, now: DateTime<Utc>) -> Change {
-        let previous = self.state;
+        let (previous, before) = (self.state, self.standing());
         let mut transitions = Vec::with_capacity(implied.len() + 1);
         let mut from = previous;
         for step in implied.iter().copied() {
@@ -257,6 +264,9 @@ impl Payment {
             // Nobody told how much was held; what was asked for was.
             self.authorized = self.amount.minor;
         }
+        if implied.contains(&State::Captured) {
+            self.captured = told.minor;
+        }
         match to {
             State::Authorized => self.authorized = told.minor,
             State::Captured => self.captured = told.minor,
@@ -275,7 +285,31 @@ impl Payment {
         Change {
             transitions,
             decline: None,
+            moved: self.moved(before, told),
             event,
+        }
+    }
+
+    /// How far it is.
+    pub fn standing(&self) -> Standing {
+        Standing {
+            state: self.state,
+            authorized: self.authorized,
+            captured: self.captured,
+            refunded: self.refunded,
+            lost: self.disputed,
+        }
+    }
+
+    fn moved(&self, before: Standing, told: Told<'_>) -> Moved {
+        let object = told.object.or(self.provider_ref.as_deref());
+        Moved {
+            before,
+            after: self.standing(),
+            campaign_id: self.campaign_id,
+            currency: self.amount.currency,
+            object: object.map_or_else(|| self.payment_id.to_string(), str::to_owned),
+            fee: told.fee,
         }
     }
 
@@ -321,6 +355,10 @@ impl Payment {
 pub struct Told<'a> {
     /// The amount that was held or taken, in minor units; 0 where the event is about neither.
     pub minor: i64,
+    /// What the provider keeps, in minor units, where the event is a settlement.
+    pub fee: i64,
+    /// The provider's object that the event is about, where it is not the intent: each is booked once for each effect.
+    pub object: Option<&'a str>,
     /// Why the try did not work.
     pub decline: Option<&'a Decline>,
 }

@@ -101,14 +101,14 @@ pub fn rule(payment: &mut Payment, news: &News, now: DateTime<Utc>) -> Ruling {
                 Some(event),
                 Told {
                     minor: *minor,
-                    decline: None,
+                    ..Told::default()
                 },
             )
         }
         What::Declined(decline) => {
             let told = Told {
-                minor: 0,
                 decline: Some(decline),
+                ..Told::default()
             };
             (Some(Event::Declined), told)
         }

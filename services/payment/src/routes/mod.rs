@@ -3,6 +3,7 @@
 mod checkout;
 mod create;
 mod get;
+mod ledger;
 mod view;
 mod webhook;
 
@@ -18,25 +19,34 @@ const WEBHOOK_LIMIT: usize = 256 * 1024;
 /// Every route with its description.
 pub fn described() -> OpenApiRouter<App> {
     OpenApiRouter::new()
-        .merge(create())
-        .routes(routes!(get::get))
-        .routes(routes!(checkout::checkout))
+        .merge(keyed())
+        .merge(open())
         .merge(webhooks())
 }
 
 /// Every route, ready to serve.
 pub fn router(app: App) -> OpenApiRouter {
-    let keyed = middleware::from_fn_with_state(app.idempotency.clone(), idempotency::required);
+    let once_per_key =
+        middleware::from_fn_with_state(app.idempotency.clone(), idempotency::required);
     OpenApiRouter::new()
-        .merge(create().layer(keyed))
-        .routes(routes!(get::get))
-        .routes(routes!(checkout::checkout))
+        .merge(keyed().layer(once_per_key))
+        .merge(open())
         .merge(webhooks())
         .with_state(app)
 }
 
-fn create() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(create::create))
+/// The routes that take an Idempotency-Key.
+fn keyed() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(create::create))
+        .merge(ledger::keyed())
+}
+
+fn open() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(get::get))
+        .routes(routes!(checkout::checkout))
+        .merge(ledger::open())
 }
 
 fn webhooks() -> OpenApiRouter<App> {

@@ -2,7 +2,7 @@
 
 use chassis::http::Problem;
 use common::{group_commit, idempotency};
-use payment::error::Error;
+use payment::{domain::Flaw, error::Error};
 
 #[test]
 fn each_refusal_has_its_status_and_code() {
@@ -28,6 +28,13 @@ fn each_refusal_has_its_status_and_code() {
         (Error::BadSignature, 401, "bad_signature"),
         (Error::MalformedEvent, 400, "malformed_event"),
         (Error::BodyTooLarge, 413, "body_too_large"),
+        (Flaw::Reason.into(), 422, "invalid_reason"),
+        (Flaw::Lines.into(), 422, "invalid_entries"),
+        (Flaw::Amount.into(), 422, "invalid_amount"),
+        (Flaw::Currency.into(), 422, "unknown_currency"),
+        (Flaw::Campaign.into(), 422, "campaign_required"),
+        (Flaw::Unbalanced.into(), 422, "unbalanced_entries"),
+        (Flaw::Payment.into(), 422, "unknown_payment"),
         (
             idempotency::Error::KeyReused.into(),
             422,

@@ -132,6 +132,7 @@ impl World {
             },
             resolve_every: Duration::from_millis(50),
             resolve_after: plan.resolve_after,
+            weigh_every: Duration::from_millis(50),
             clock: plan.clock.clone(),
         };
         let service = testkit::serve(|listener, life| payment::run(config, listener, life)).await;
@@ -436,6 +437,7 @@ impl Simulator {
             ledger: self.ledger.clone(),
             seed: 7,
             settle_after: Duration::from_secs(1),
+            rules: psp_sim::Rules::default(),
             clock: self.clock.clone(),
         };
         let running = psp_sim::run(config, listener, life.clone());

@@ -1,9 +1,10 @@
-//! Two fleets that every test of this crate shares, and what a test does with them.
+//! Three fleets that every test of this crate shares, and what a test does with them.
 //!
 //! The [`calm`] fleet stands on the servers of the environment, has two processes of the services on the money's way,
 //! and is never disturbed, so its tests run side by side. The [`rough`] fleet has PostgreSQL, Redis and Kafka of its
 //! own; its tests kill and stop whatever they want, one after another, and each begins with everything running. A
-//! test makes a campaign of its own, and so needs no empty database.
+//! test makes a campaign of its own, and so needs no empty database. The [`still`] fleet is brought to rest and then looked
+//! at; what a test breaks, it breaks in a copy.
 //!
 //! A fleet is started by the first test that needs it, and ended by its [`caretaker`] when this process ends.
 
@@ -12,6 +13,7 @@ mod caretaker;
 mod donor;
 mod provider;
 mod spans;
+mod still;
 mod topics;
 mod trouble;
 mod world;
@@ -66,6 +68,15 @@ pub fn rough(test: impl AsyncFnOnce(&'static World)) {
     });
 }
 
+/// Runs a test on a fleet that is brought to rest by the first test and audited by all of them, one after another.
+pub fn still(test: impl AsyncFnOnce(&'static World)) {
+    static STILL: Started = OnceLock::new();
+    static TURN: Mutex<()> = Mutex::new(());
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let world = of(&STILL, || Options::for_test("still"));
+    RUNTIME.block_on(test(world));
+}
+
 fn of(started: &'static Started, plan: fn() -> anyhow::Result<Options>) -> &'static World {
     let world = started.get_or_init(|| {
         let slot = slot();
@@ -80,12 +91,12 @@ fn of(started: &'static Started, plan: fn() -> anyhow::Result<Options>) -> &'sta
         .unwrap_or_else(|error| panic!("the fleet did not start: {error}"))
 }
 
-/// Leave to run a fleet: two may run at once, in whichever processes the tests are.
-fn slot() -> Lock {
+/// Leave to run a fleet: three may run at once, in whichever processes the tests are.
+pub fn slot() -> Lock {
     let root = settings::workspace_root().expect("tests run in the workspace");
     let slots = settings::run_dir(&root).join("fleets");
     loop {
-        for n in 1..=2 {
+        for n in 1..=3 {
             if let Some(slot) = Lock::take(&slots.join(format!("slot-{n}"))).expect("a lock file") {
                 return slot;
             }

@@ -150,7 +150,7 @@ impl World {
         Ok(())
     }
 
-    fn fleet(&self) -> MutexGuard<'_, Fleet> {
+    pub(super) fn fleet(&self) -> MutexGuard<'_, Fleet> {
         self.fleet.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,21 +1,29 @@
 //! Where calls take effect: one at a time for each intent, kept on disk before anyone hears of it.
 
+mod payouts;
+mod rate;
+mod time;
+
 use std::{sync::Arc, time::Duration};
 
 use chassis::{clock::Clock, lifecycle::Lifecycle};
 
 use crate::{
+    config::Rules,
     error::ApiError,
+    faults::{Mishap, Mishaps},
     idempotency::{Claim, Keys},
     ids,
     journal::{Journal, Lost},
-    machine::{self, Change},
-    model::{Answer, CaptureMethod, Event, Fact, Kind, Line, Transaction},
+    machine::{self, Bank, Change},
+    model::{Answer, Event, Fact, Line},
     reply::Reply,
     store::{Slot, Store},
     view::Audience,
     webhooks::Webhooks,
 };
+
+pub(crate) use rate::Rate;
 
 /// The provider's working parts.
 pub(crate) struct Desk {
@@ -23,17 +31,40 @@ pub(crate) struct Desk {
     pub(crate) keys: Keys,
     pub(crate) journal: Journal,
     pub(crate) webhooks: Webhooks,
+    pub(crate) mishaps: Mishaps,
     pub(crate) clock: Clock,
     pub(crate) life: Lifecycle,
+    pub(crate) seed: u64,
     pub(crate) settle_after: Duration,
+    pub(crate) rules: Rules,
+    /// Where a browser finds this provider.
+    pub(crate) public_url: String,
+    pub(crate) rate: Rate,
+    /// Held by whoever makes a payout, so that no transaction is paid out twice.
+    pub(crate) till: tokio::sync::Mutex<()>,
 }
 
 /// Who called, as far as the effect and its reply depend on it.
 pub(crate) struct Origin {
     pub(crate) request: Option<String>,
+    /// The path that the merchant called; a browser's calls and what happens by itself have none.
+    pub(crate) path: Option<String>,
     pub(crate) claim: Option<Claim>,
     pub(crate) audience: Audience,
     pub(crate) expand_charge: bool,
+}
+
+impl Origin {
+    /// Nobody's call: a click on a page of the provider, one of the simulator's controls, or the time.
+    pub(crate) fn own() -> Self {
+        Self {
+            request: None,
+            path: None,
+            claim: None,
+            audience: Audience::Merchant,
+            expand_charge: false,
+        }
+    }
 }
 
 impl Desk {
@@ -47,27 +78,48 @@ impl Desk {
         self.clock.now().timestamp_millis()
     }
 
+    pub(crate) fn bank(&self) -> Bank<'_> {
+        Bank {
+            now_ms: self.now_ms(),
+            settle_after: self.settle_after,
+            rules: &self.rules,
+            public_url: &self.public_url,
+        }
+    }
+
     /// Keeps a change that begins an intent.
     pub(crate) async fn create(self: &Arc<Self>, origin: Origin, change: Change) -> Reply {
         self.keep(origin, change).await
     }
 
-    /// Changes an intent as `decide` says. Calls for one intent take turns, so that two clicks make one charge.
+    /// Changes an intent as `decide` says. Calls for one intent take turns, so that two clicks make one charge, and
+    /// what the time has done to it comes first.
     pub(crate) async fn act(
         self: &Arc<Self>,
         slot: &Slot,
         origin: Origin,
-        decide: impl FnOnce(&Fact) -> Result<Change, ApiError>,
+        decide: impl FnOnce(&Fact, &Bank<'_>) -> Result<Change, ApiError>,
     ) -> Reply {
         let _turn = slot.turn.lock().await;
-        match decide(&slot.latest()) {
+        if self.catch_up(slot).await.is_err() {
+            return Reply::error(&ApiError::internal(), Audience::Payer);
+        }
+        match decide(&slot.latest(), &self.bank()) {
             Ok(change) => self.keep(origin, change).await,
             Err(refusal) => self.refuse(origin, &refusal).await,
         }
     }
 
     async fn keep(self: &Arc<Self>, origin: Origin, change: Change) -> Reply {
-        let reply = Reply::of(&change, &origin);
+        let mishap = origin
+            .path
+            .as_deref()
+            .and_then(|path| self.mishaps.befall(path));
+        let reply = match mishap {
+            Some(Mishap::Error) => Reply::error(&ApiError::internal(), origin.audience),
+            Some(Mishap::Timeout) => Reply::of(&change, &origin, self.now_ms()).unheard(),
+            None => Reply::of(&change, &origin, self.now_ms()),
+        };
         let Origin { request, claim, .. } = origin;
         let answer = claim
             .as_ref()
@@ -102,44 +154,25 @@ impl Desk {
     }
 
     fn fact(&self, change: Change, request: Option<String>, answer: Option<Arc<Answer>>) -> Fact {
-        let Change {
-            kind,
-            intent,
-            mut charge,
-            events,
-            ..
-        } = change;
-        let automatic = intent.terms.capture_method == CaptureMethod::Automatic;
-        if let Some(charge) = charge
-            .as_mut()
-            .filter(|_| kind == Kind::Charged && automatic)
-        {
-            charge.transaction = Some(self.transaction());
-        }
-        let event = |name: &&str| Event {
-            id: ids::object("evt"),
-            name: (*name).to_owned(),
-        };
-        let events = events.iter().map(event).collect();
         Fact {
-            kind,
+            kind: change.kind,
             at: self.now_ms(),
-            intent,
-            charge,
-            events,
+            intent: change.intent,
+            charge: change.charge,
+            events: self.events(change.events),
             request,
             answer,
         }
     }
 
-    fn transaction(&self) -> Transaction {
-        let wait = i64::try_from(self.settle_after.as_millis()).unwrap_or(i64::MAX);
-        let available_at = self.now_ms().saturating_add(wait);
-        Transaction {
-            id: ids::object("txn"),
-            created: self.now(),
-            available_at,
-        }
+    fn events(&self, told: Vec<(&'static str, Option<String>)>) -> Vec<Event> {
+        let comes_about = |(name, _): &(&str, _)| !self.mishaps.forgets(name);
+        let event = |(name, about): (&str, _)| Event {
+            id: ids::object("evt"),
+            name: name.to_owned(),
+            about,
+        };
+        told.into_iter().filter(comes_about).map(event).collect()
     }
 
     /// Keeps a fact on disk, then shows it, then tells the receiver of webhooks.
@@ -157,7 +190,7 @@ impl Desk {
             return;
         };
         let _turn = slot.turn.lock().await;
-        if let Some(change) = machine::book(&slot.latest(), self.transaction()) {
+        if let Some(change) = machine::book(&slot.latest(), &self.bank()) {
             // When the line is lost the process is ending, and books it at its next start.
             let _ = self.commit(self.fact(change, None, None)).await;
         }

@@ -1,0 +1,90 @@
+//! The bench that the witnesses' statements are laid out on: one session of PostgreSQL, with what the provider, the
+//! topics and the mailbox say in temporary tables beside the services' own.
+
+use anyhow::{Context, Result};
+use sqlx::{Connection, PgConnection};
+
+use super::Finding;
+
+/// How many offending ids a finding holds at most.
+const KEPT: usize = 1000;
+
+/// How much text is handed to the server at once, in bytes.
+const PIECE: usize = 1 << 20;
+
+/// A session of the database under audit.
+pub(super) struct Bench {
+    connection: PgConnection,
+}
+
+impl Bench {
+    /// Opens a session whose temporary tables are empty.
+    pub(super) async fn open(url: &str) -> Result<Self> {
+        let mut connection = PgConnection::connect(url)
+            .await
+            .context("cannot reach the database")?;
+        let settings = "set application_name = 'audit'; set statement_timeout = 0; set jit = off;
+            set work_mem = '256MB'; set temp_buffers = '128MB'; set timezone = 'UTC'";
+        run(&mut connection, settings).await?;
+        run(&mut connection, include_str!("tables.sql")).await?;
+        Ok(Self { connection })
+    }
+
+    /// Fills a temporary table with rows in the text form of `copy`: `into` names it and its columns.
+    pub(super) async fn fill(
+        &mut self,
+        into: &'static str,
+        rows: impl Iterator<Item = String>,
+    ) -> Result<()> {
+        let mut copy = self.connection.copy_in_raw(into).await?;
+        let mut text = String::with_capacity(PIECE + 1024);
+        for row in rows {
+            text.push_str(&row);
+            text.push('\n');
+            if text.len() >= PIECE {
+                copy.send(text.as_bytes()).await?;
+                text.clear();
+            }
+        }
+        copy.send(text.as_bytes()).await?;
+        copy.finish().await.context(into)?;
+        Ok(())
+    }
+
+    /// Ends the filling: from here on every statement sees the same moment, and none can write.
+    pub(super) async fn freeze(&mut self) -> Result<()> {
+        run(
+            &mut self.connection,
+            "analyze told; analyze told_payments; analyze psp_intents; analyze psp_acked; analyze mails",
+        )
+        .await?;
+        // Several statements in one message are one transaction, so this one goes by itself.
+        let begin = "begin isolation level repeatable read read only";
+        run(&mut self.connection, begin).await
+    }
+
+    /// One number.
+    pub(super) async fn count(&mut self, sql: &'static str) -> Result<i64> {
+        let counted = sqlx::query_scalar(sql).fetch_one(&mut self.connection);
+        counted.await.with_context(|| sql.to_owned())
+    }
+
+    /// What a statement that gives ids finds, if it gives any.
+    pub(super) async fn find(&mut self, what: &str, sql: &'static str) -> Result<Option<Finding>> {
+        let found = sqlx::query_scalar::<_, String>(sql).fetch_all(&mut self.connection);
+        let mut ids = found.await.with_context(|| sql.to_owned())?;
+        ids.truncate(KEPT);
+        Ok(Finding::of(what, ids))
+    }
+
+    /// Whether there is such a table.
+    pub(super) async fn has(&mut self, table: &str) -> Result<bool> {
+        let there = sqlx::query_scalar("select to_regclass($1) is not null").bind(table);
+        Ok(there.fetch_one(&mut self.connection).await?)
+    }
+}
+
+async fn run(connection: &mut PgConnection, script: &'static str) -> Result<()> {
+    sqlx::raw_sql(script).execute(connection).await?;
+    Ok(())
+}

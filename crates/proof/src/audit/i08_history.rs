@@ -1,0 +1,68 @@
+//! I8: the history of each payment is one of the machine's, without gaps.
+
+use anyhow::Result;
+
+use super::{Verdict, bench::Bench};
+
+/// Walks through the history of every payment.
+pub(super) async fn examine(bench: &mut Bench) -> Result<Verdict> {
+    let steps = "select count(*) from payment.payment_transitions";
+    let steps = bench.count(steps).await?;
+    let payments = bench.count("select count(*) from payment.payments").await?;
+    let mut verdict = Verdict::new("I8", "each payment's history is legal and without gaps")
+        .compared(format!("{steps} steps with {payments} payments"));
+    for (what, sql) in [
+        ("payments that took a step which does not exist", ILLEGAL),
+        ("payments whose history has a gap", GAP),
+        (
+            "payments whose history ends elsewhere than they stand",
+            ELSEWHERE,
+        ),
+        (
+            "payments with a version that no history explains",
+            UNEXPLAINED,
+        ),
+    ] {
+        verdict.extend(bench.find(what, sql).await?);
+    }
+    Ok(verdict)
+}
+
+/// The machine's table. Late captures leave an end; failed refunds leave REFUNDED.
+const ILLEGAL: &str = "
+    select distinct payment_id::text from payment.payment_transitions
+    where (from_state, to_state) not in (
+        ('PENDING', 'AUTHORIZED'), ('AUTHORIZED', 'CAPTURED'), ('CAPTURED', 'COMPLETED'),
+        ('PENDING', 'FAILED'), ('PENDING', 'EXPIRED'), ('PENDING', 'CANCELLED'),
+        ('AUTHORIZED', 'FAILED'), ('AUTHORIZED', 'EXPIRED'), ('AUTHORIZED', 'CANCELLED'),
+        ('FAILED', 'CAPTURED'), ('EXPIRED', 'CAPTURED'), ('CANCELLED', 'CAPTURED'),
+        ('CAPTURED', 'REFUNDED'), ('COMPLETED', 'REFUNDED'),
+        ('REFUNDED', 'CAPTURED'), ('REFUNDED', 'COMPLETED'))
+    order by 1";
+
+const GAP: &str = "
+    select distinct payment_id::text
+    from (select payment_id, from_state, version,
+                 lag(to_state, 1, 'PENDING') over w as stood, lag(version, 1, 1::bigint) over w as before
+          from payment.payment_transitions window w as (partition by payment_id order by id)) steps
+    where from_state <> stood or version < before
+    order by 1";
+
+const ELSEWHERE: &str = "
+    select coalesce(p.payment_id, t.payment_id)::text
+    from payment.payments p
+    full join (select distinct on (payment_id) payment_id, to_state from payment.payment_transitions
+               order by payment_id, id desc) t on t.payment_id = p.payment_id
+    where p.state is distinct from coalesce(t.to_state, 'PENDING')
+    order by 1";
+
+/// After the first, each version is that of a step or of a declined try.
+const UNEXPLAINED: &str = "
+    select p.payment_id::text
+    from payment.payments p
+    left join (select payment_id, count(*) as versions, max(version) as newest
+               from (select payment_id, version from payment.payment_transitions
+                     union select payment_id, version from payment.payment_attempts) each_one
+               group by payment_id) t on t.payment_id = p.payment_id
+    where (p.version, p.version - 1) is distinct from (coalesce(t.newest, 1), coalesce(t.versions, 0))
+    order by 1";

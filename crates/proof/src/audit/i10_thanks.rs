@@ -1,0 +1,88 @@
+//! I10: each donor is thanked once.
+
+use std::fmt::Write as _;
+
+use anyhow::Result;
+
+use super::{Verdict, bench::Bench, mailbox::Mailbox};
+
+/// Compares the payments with the mails that were owed, and those with the mailbox.
+pub(super) async fn examine(bench: &mut Bench, mailbox: Option<Mailbox>) -> Result<Verdict> {
+    let captured = "select count(*) from payment.payments where captured_minor > 0";
+    let captured = bench.count(captured).await?;
+    let owed = "select count(*) from notification.deliveries where kind = 'THANK_YOU'";
+    let owed = bench.count(owed).await?;
+    let mut verdict = Verdict::new("I10", "each captured payment is thanked for once");
+    for (what, sql) in [
+        (
+            "captured payments that are not thanked for exactly once",
+            NOT_ONCE,
+        ),
+        ("thanks for payments that were never captured", UNDUE),
+        ("thanks that are not sent yet", UNSENT),
+    ] {
+        verdict.extend(bench.find(what, sql).await?);
+    }
+    let mut compared = format!("{captured} captured payments with {owed} thank-yous");
+    if let Some(mailbox) = mailbox {
+        for (what, sql) in [
+            (
+                "payments with more mails than attempts to send one",
+                TOO_MANY,
+            ),
+            ("mails that nobody owed", STRAY),
+        ] {
+            verdict.extend(bench.find(what, sql).await?);
+        }
+        if mailbox.complete {
+            let what = "payments whose mail was taken and is not in the mailbox";
+            verdict.extend(bench.find(what, MISSING).await?);
+        }
+        _ = write!(compared, " and {} mails", mailbox.mails);
+    } else {
+        compared += "; no mailbox was asked";
+    }
+    Ok(verdict.compared(compared))
+}
+
+/// A gift that went back may have gone before anybody was thanked.
+const NOT_ONCE: &str = "
+    select p.payment_id::text
+    from payment.payments p
+    left join (select payment_id, count(*) as thanks from notification.deliveries where kind = 'THANK_YOU'
+               group by payment_id) d on d.payment_id = p.payment_id
+    where p.captured_minor > 0
+      and coalesce(d.thanks, 0) not between case when p.captured_minor > p.refunded_minor then 1 else 0 end and 1
+    order by 1";
+
+const UNDUE: &str = "
+    select d.payment_id::text
+    from notification.deliveries d
+    left join payment.payments p on p.payment_id = d.payment_id
+    where d.kind = 'THANK_YOU' and coalesce(p.captured_minor, 0) = 0
+    order by 1";
+
+const UNSENT: &str = "
+    select payment_id::text from notification.deliveries where kind = 'THANK_YOU' and status = 'QUEUED' order by 1";
+
+/// When the server's acceptance is lost, the mail is sent again under the same Message-ID: each attempt may have left
+/// one copy, and no more.
+const TOO_MANY: &str = "
+    select d.payment_id::text
+    from (select payment_id, count(*) as mails from mails group by payment_id) m
+    join (select payment_id, sum(attempts) as attempts from notification.deliveries group by payment_id) d
+         on d.payment_id = m.payment_id
+    where m.mails > d.attempts
+    order by 1";
+
+const STRAY: &str = "
+    select distinct m.payment_id::text from mails m
+    where not exists (select from notification.deliveries d where d.payment_id = m.payment_id)
+    order by 1";
+
+/// The mailbox forgets when it is restarted, so it answers for what came after its oldest mail.
+const MISSING: &str = "
+    select d.payment_id::text from notification.deliveries d
+    where d.status = 'SENT' and d.sent_at > (select min(at) from mails) + interval '30 seconds'
+      and not exists (select from mails m where m.payment_id = d.payment_id)
+    order by 1";

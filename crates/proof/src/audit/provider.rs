@@ -1,0 +1,257 @@
+//! The provider's own ledger: a file to which its simulator appends a line for each fact before it answers.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use serde::Deserialize;
+use uuid::Uuid;
+
+use super::bench::Bench;
+
+/// What tells that the money of an intent was taken.
+const TAKEN: &str = "payment_intent.succeeded";
+
+/// How much was read.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Size {
+    /// Lines of the file.
+    pub(super) lines: u64,
+    /// Intents.
+    pub(super) intents: usize,
+    /// Events that we acknowledged.
+    pub(super) acked: usize,
+}
+
+/// Lays the ledger out on the bench.
+pub(super) async fn lay_out(bench: &mut Bench, path: &Path) -> Result<Size> {
+    let path = path.to_owned();
+    let read = tokio::task::spawn_blocking(move || read(&path));
+    let said = read.await??;
+    let size = Size {
+        lines: said.lines,
+        intents: said.intents.len(),
+        acked: said.acked.len(),
+    };
+    let into = "copy psp_intents (intent, payment_id, pledge_id, currency, status, held, taken, refunded, disputed,
+                told_by) from stdin";
+    bench.fill(into, said.intents.into_iter().map(row)).await?;
+    let into = "copy psp_acked (event) from stdin";
+    bench.fill(into, said.acked.into_iter()).await?;
+    Ok(size)
+}
+
+/// What a piece of the file says.
+#[derive(Default)]
+struct Said {
+    lines: u64,
+    intents: HashMap<String, Intent>,
+    acked: Vec<String>,
+}
+
+/// An intent after its last fact.
+#[derive(Default)]
+struct Intent {
+    payment_id: Option<Uuid>,
+    pledge_id: Option<Uuid>,
+    currency: String,
+    status: String,
+    held: i64,
+    taken: i64,
+    refunded: i64,
+    disputed: i64,
+    told_by: Option<String>,
+}
+
+/// A line, as far as the audit needs it. The simulator's own types stay its own: what it writes is all that we know.
+#[derive(Deserialize)]
+struct Line<'a> {
+    #[serde(borrow)]
+    fact: Option<Fact<'a>>,
+    delivered: Option<&'a str>,
+}
+
+#[derive(Deserialize)]
+struct Fact<'a> {
+    #[serde(borrow)]
+    intent: IntentFact<'a>,
+    #[serde(borrow)]
+    charge: Option<ChargeFact<'a>>,
+    #[serde(borrow)]
+    events: Vec<EventFact<'a>>,
+}
+
+/// What was given back of a charge, and what was disputed.
+#[derive(Deserialize)]
+struct ChargeFact<'a> {
+    #[serde(borrow, default)]
+    refunds: Vec<Part<'a>>,
+    #[serde(borrow, default)]
+    disputes: Vec<Part<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Part<'a> {
+    amount: i64,
+    status: &'a str,
+}
+
+#[derive(Deserialize)]
+struct IntentFact<'a> {
+    #[serde(borrow)]
+    terms: Terms<'a>,
+    status: &'a str,
+    capturable: i64,
+    received: i64,
+}
+
+#[derive(Deserialize)]
+struct Terms<'a> {
+    id: &'a str,
+    currency: &'a str,
+    #[serde(default)]
+    metadata: Metadata,
+}
+
+#[derive(Default, Deserialize)]
+struct Metadata {
+    payment_id: Option<String>,
+    pledge_id: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct EventFact<'a> {
+    id: &'a str,
+    #[serde(rename = "type")]
+    name: &'a str,
+}
+
+/// Reads the file in as many pieces as there are processors; later pieces know better.
+fn read(path: &Path) -> Result<Said> {
+    if !path.exists() {
+        // The provider writes its first line with its first intent.
+        return Ok(Said::default());
+    }
+    let length = std::fs::metadata(path)?.len();
+    let pieces = std::thread::available_parallelism().map_or(1, |n| n.get() as u64);
+    let bound = |n: u64| length / pieces * n + if n == pieces { length % pieces } else { 0 };
+    let said: Vec<Result<Said>> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..pieces)
+            .map(|n| scope.spawn(move || read_piece(path, bound(n), bound(n + 1))))
+            .collect();
+        let joined = threads.into_iter().map(|thread| match thread.join() {
+            Ok(said) => said,
+            Err(panic) => std::panic::resume_unwind(panic),
+        });
+        joined.collect()
+    });
+    let mut whole = Said::default();
+    for piece in said {
+        let piece = piece.with_context(|| format!("cannot read {}", path.display()))?;
+        whole.lines += piece.lines;
+        whole.acked.extend(piece.acked);
+        for (id, newer) in piece.intents {
+            let known = whole.intents.entry(id).or_default();
+            let told_by = newer.told_by.or(known.told_by.take());
+            *known = Intent { told_by, ..newer };
+        }
+    }
+    Ok(whole)
+}
+
+/// Reads the lines that begin in a part of the file.
+fn read_piece(path: &Path, from: u64, to: u64) -> Result<Said> {
+    let mut said = Said::default();
+    let mut file = File::open(path)?;
+    let mut at = from;
+    // The line that is under way at the border belongs to the piece before.
+    file.seek(SeekFrom::Start(from.saturating_sub(1)))?;
+    let mut reader = BufReader::with_capacity(1 << 20, file);
+    let mut line = Vec::new();
+    if from > 0 {
+        at = at - 1 + reader.read_until(b'\n', &mut line)? as u64;
+    }
+    while at < to {
+        line.clear();
+        let length = reader.by_ref().read_until(b'\n', &mut line)?;
+        if length == 0 || line.last() != Some(&b'\n') {
+            // A line that a crash has cut short was never answered.
+            break;
+        }
+        said.hear(&line)
+            .with_context(|| format!("the line at byte {at}"))?;
+        at += length as u64;
+    }
+    Ok(said)
+}
+
+impl Said {
+    fn hear(&mut self, line: &[u8]) -> Result<()> {
+        self.lines += 1;
+        // Replies alone change nothing, and are long.
+        if line.starts_with(br#"{"answer":"#) {
+            return Ok(());
+        }
+        let line: Line<'_> = serde_json::from_slice(line)?;
+        if let Some(event) = line.delivered {
+            self.acked.push(event.to_owned());
+        }
+        let Some(fact) = line.fact else {
+            return Ok(());
+        };
+        let IntentFact { terms, .. } = &fact.intent;
+        let uuid = |text: &Option<String>| text.as_deref().and_then(|text| text.parse().ok());
+        if !self.intents.contains_key(terms.id) {
+            let fresh = Intent {
+                payment_id: uuid(&terms.metadata.payment_id),
+                pledge_id: uuid(&terms.metadata.pledge_id),
+                currency: terms.currency.to_uppercase(),
+                ..Intent::default()
+            };
+            self.intents.insert(terms.id.to_owned(), fresh);
+        }
+        if let Some(intent) = self.intents.get_mut(terms.id) {
+            intent.status.clear();
+            intent.status.push_str(fact.intent.status);
+            intent.held = fact.intent.capturable;
+            intent.taken = fact.intent.received;
+            if let Some(charge) = &fact.charge {
+                intent.refunded = sum(&charge.refunds, "succeeded");
+                intent.disputed = sum(&charge.disputes, "lost");
+            }
+            let told = fact.events.iter().find(|event| event.name == TAKEN);
+            if let Some(told) = told {
+                intent.told_by = Some(told.id.to_owned());
+            }
+        }
+        Ok(())
+    }
+}
+
+fn sum(parts: &[Part<'_>], status: &str) -> i64 {
+    let counted = parts.iter().filter(|part| part.status == status);
+    counted.map(|part| part.amount).sum()
+}
+
+fn row((id, intent): (String, Intent)) -> String {
+    let mut row = String::with_capacity(256);
+    let null = |id: Option<Uuid>| id.map_or_else(|| r"\N".to_owned(), |id| id.to_string());
+    let told_by = intent.told_by.as_deref().unwrap_or(r"\N");
+    let written = write!(
+        row,
+        "{id}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{told_by}",
+        null(intent.payment_id),
+        null(intent.pledge_id),
+        intent.currency,
+        intent.status,
+        intent.held,
+        intent.taken,
+        intent.refunded,
+        intent.disputed,
+    );
+    written.unwrap_or_else(|_| unreachable!("text can be added to"));
+    row
+}

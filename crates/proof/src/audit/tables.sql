@@ -1,0 +1,59 @@
+-- What the other witnesses say, for as long as the audit's session lasts.
+
+-- The provider's intents as they stand at last. Amounts are minor units.
+create temp table psp_intents (
+    intent     text not null,
+    payment_id uuid,            -- null: not one of ours
+    pledge_id  uuid,
+    currency   text not null,   -- three capital letters
+    status     text not null,
+    held       bigint not null, -- on the card, and not taken
+    taken      bigint not null,
+    refunded   bigint not null,
+    disputed   bigint not null, -- lost for good
+    told_by    text             -- the event that told of the taking
+);
+
+-- The provider's events that were answered with 2xx.
+create temp table psp_acked (event text not null);
+
+-- The newest version of each aggregate that a topic holds, and how many different versions it holds.
+create temp table told (
+    topic    text   not null,
+    id       uuid   not null,
+    version  bigint not null,
+    versions bigint not null
+);
+
+-- The newest snapshot of each payment in its topic.
+create temp table told_payments (
+    payment_id  uuid   not null,
+    pledge_id   uuid   not null,
+    campaign_id uuid   not null,
+    donor_ref   text   not null,
+    version     bigint not null,
+    state       text   not null,
+    currency    text   not null,
+    amount      bigint not null,
+    authorized  bigint not null,
+    captured    bigint not null,
+    refunded    bigint not null,
+    disputed    bigint not null
+);
+
+-- Mails in the mailbox, by the payment that they thank for.
+create temp table mails (payment_id uuid not null, at timestamptz not null);
+
+-- What donors asked for and learnt in the end: one row for each idempotency key.
+create temp table journal (
+    key         uuid   not null,
+    kind        text   not null,
+    outcome     text   not null,
+    campaign_id uuid   not null,
+    amount      bigint not null,
+    currency    text   not null,
+    email       text   not null, -- no other gift has it
+    pledge_id   uuid,
+    payment_id  uuid,
+    intent      text
+);

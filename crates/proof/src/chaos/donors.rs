@@ -1,0 +1,117 @@
+//! What donors do: most pay, some cards are declined first, some click twice, some think better of it.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use futures::future::{join, try_join};
+use rand::{RngExt, SeedableRng, rngs::StdRng, seq::IndexedRandom};
+use uuid::Uuid;
+
+use super::client::{Client, Pledged};
+
+const GOOD_CARD: &str = "pm_card_visa";
+const BAD_CARD: &str = "pm_card_chargeDeclined";
+
+/// How a gift goes, and how many of ten go so.
+const STORIES: [(Story, u32); 5] = [
+    (Story::Pays, 3),
+    (Story::PaysAtSecondTry, 2),
+    (Story::ClicksTwice, 3),
+    (Story::LeavesBeforePaying, 1),
+    (Story::LeavesAtOnce, 1),
+];
+
+#[derive(Clone, Copy, Debug)]
+enum Story {
+    Pays,
+    PaysAtSecondTry,
+    ClicksTwice,
+    LeavesBeforePaying,
+    LeavesAtOnce,
+}
+
+/// Gives one gift after another until the time is over, and ends the last one.
+pub(super) async fn give(client: &Client, campaign: Uuid, seed: u64, until: Instant) -> Result<()> {
+    let mut random = StdRng::seed_from_u64(seed);
+    while Instant::now() < until {
+        let (story, _) = STORIES
+            .choose_weighted(&mut random, |(_, weight)| *weight)
+            .expect("weights are positive");
+        let amount = random.random_range(100..=50_000);
+        let asks_again = random.random_bool(0.3);
+        let pause = Duration::from_millis(random.random_range(10..=150));
+        tell(client, campaign, amount, *story, asks_again).await?;
+        tokio::time::sleep(pause).await;
+    }
+    Ok(())
+}
+
+async fn tell(
+    client: &Client,
+    campaign: Uuid,
+    amount: i64,
+    story: Story,
+    asks_again: bool,
+) -> Result<()> {
+    let wish = client.wish(campaign, amount);
+    let pledged = if matches!(story, Story::ClicksTwice) {
+        let (one, other) = try_join(client.pledge(&wish), client.pledge(&wish)).await?;
+        same(client, one.as_ref(), other.as_ref());
+        one.or(other)
+    } else {
+        client.pledge(&wish).await?
+    };
+    let Some(pledged) = pledged else {
+        return Ok(());
+    };
+    if asks_again {
+        same(client, Some(&pledged), client.pledge(&wish).await?.as_ref());
+    }
+    client
+        .look(&format!("/api/campaigns/{campaign}/totals"), None)
+        .await;
+    match story {
+        Story::LeavesAtOnce => return Ok(()),
+        Story::LeavesBeforePaying => {
+            client.open(&pledged).await?;
+            return Ok(());
+        }
+        Story::Pays | Story::PaysAtSecondTry | Story::ClicksTwice => {}
+    }
+    let secret = if matches!(story, Story::ClicksTwice) {
+        let (one, other) = try_join(client.open(&pledged), client.open(&pledged)).await?;
+        if let (Some(one), Some(other)) = (&one, &other)
+            && one != other
+        {
+            let payment = pledged.payment_id;
+            client.contradict(format!("payment {payment} was opened with two intents"));
+        }
+        one.or(other)
+    } else {
+        client.open(&pledged).await?
+    };
+    let Some(secret) = secret else {
+        return Ok(());
+    };
+    if matches!(story, Story::PaysAtSecondTry) {
+        client.confirm(&pledged, &secret, BAD_CARD).await?;
+    }
+    client.confirm(&pledged, &secret, GOOD_CARD).await?;
+    let (payment, guest) = (pledged.payment_id, Some(pledged.guest_token.as_str()));
+    join(
+        client.look(&format!("/api/payments/{payment}"), guest),
+        client.look(&format!("/api/campaigns/{campaign}/donations"), None),
+    )
+    .await;
+    Ok(())
+}
+
+/// One key has one pledge, whatever happened in between.
+fn same(client: &Client, one: Option<&Pledged>, other: Option<&Pledged>) {
+    if let (Some(one), Some(other)) = (one, other)
+        && one.pledge_id != other.pledge_id
+    {
+        let (one, other) = (one.pledge_id, other.pledge_id);
+        client.contradict(format!("one key was told of pledge {one} and of {other}"));
+    }
+}

@@ -1,0 +1,19 @@
+//! Faults by a schedule, while donors give; then everything heals, and the audit tells whether the promises held.
+//!
+//! The seed decides which faults come when, and what the donors do. What the machine makes of it differs from run to
+//! run, so a seed is a plan and not a recording: a broken run is had again by running its seed again, a few times.
+
+mod client;
+mod donors;
+mod perform;
+mod proxy;
+mod quiet;
+mod report;
+mod run;
+mod schedule;
+mod world;
+
+pub use report::{Outcome, Seen};
+pub use run::{Plan, run};
+pub use schedule::{Kind, Schedule, Window};
+pub use world::place;

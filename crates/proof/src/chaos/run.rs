@@ -1,0 +1,148 @@
+//! One run from its begin to its verdict.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+use tokio::task::JoinSet;
+use xtask::{
+    fleet::{Options, state::State},
+    ui,
+};
+
+use super::{
+    client::Client,
+    donors,
+    perform::Performer,
+    quiet,
+    report::{Outcome, Seen},
+    schedule::{Kind, Schedule},
+    world::World,
+};
+use crate::{
+    audit::{self, Finding, Report},
+    journal,
+};
+
+/// How long donors go on asking for an answer after everything has healed.
+const LAST_TRIES: Duration = Duration::from_secs(20);
+
+/// What a run is to do.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Where the random numbers begin.
+    pub seed: u64,
+    /// How long donors give.
+    pub length: Duration,
+    /// How many donors give at the same time.
+    pub donors: u64,
+    /// The kinds of faults to draw from.
+    pub kinds: Vec<Kind>,
+    /// Faults of the provider's, as its simulator reads them, from the begin to the end of the load.
+    pub provider: Option<Value>,
+    /// The guard to do without.
+    pub without: Option<String>,
+    /// How long everything may take to come to rest after it has healed.
+    pub patience: Duration,
+}
+
+impl Plan {
+    /// A run with every kind of fault.
+    pub fn new(seed: u64, length: Duration) -> Self {
+        Self {
+            seed,
+            length,
+            donors: 16,
+            kinds: Kind::ALL.to_vec(),
+            provider: None,
+            without: None,
+            patience: Duration::from_mins(1),
+        }
+    }
+
+    /// What will go wrong.
+    pub fn schedule(&self) -> Schedule {
+        Schedule::draw(self.seed, self.length, &self.kinds)
+    }
+}
+
+/// Starts the fleet, breaks it while donors give, heals it, lets it come to rest, and audits it. Everything that was
+/// started has ended when this returns.
+///
+/// # Errors
+/// When the run could not be carried out; a broken promise is no error, but an [`Outcome`].
+pub async fn run(options: Options, plan: &Plan) -> Result<Outcome> {
+    let run_dir = options.run_dir.clone();
+    let world = World::start(options, plan.without.as_deref()).await?;
+    let state = State::of(&world.fleet(), &world.campaign.to_string(), false, false);
+    state.write(&run_dir)?;
+    let journal = run_dir.join("journal.jsonl");
+    let deaths_and_doubts = load(&world, plan, &journal).await?;
+    ui::step("everything is healed; waiting until all has settled");
+    let unsettled = quiet::settle(&world, plan.patience).await?;
+    ui::step("auditing");
+    let mut report = audit::audit(&world.sources).await?;
+    let (deaths, doubts) = deaths_and_doubts;
+    add(&mut report, "I1", "donors were told both", doubts);
+    let what = format!("not settled after {} s", plan.patience.as_secs());
+    add(&mut report, "I9", &what, unsettled);
+    let entries = journal::read(&journal)?;
+    let kinds = [
+        journal::Kind::Pledge,
+        journal::Kind::Payment,
+        journal::Kind::Confirm,
+    ];
+    world.stop();
+    Ok(Outcome {
+        seed: plan.seed,
+        seen: kinds.map(|kind| (kind, Seen::of(kind, &entries))),
+        deaths,
+        report,
+    })
+}
+
+/// Lets donors give while the schedule is performed, and heals everything. Gives the processes that ended by
+/// themselves, and answers that donors cannot believe.
+async fn load(
+    world: &World,
+    plan: &Plan,
+    journal: &std::path::Path,
+) -> Result<(Vec<String>, Vec<String>)> {
+    let schedule = plan.schedule();
+    let until = Instant::now() + plan.length;
+    let client = Arc::new(Client::new(world, journal, until + LAST_TRIES)?);
+    let mut donors = JoinSet::new();
+    for donor in 0..plan.donors {
+        let (client, campaign) = (client.clone(), world.campaign);
+        let seed = plan.seed.wrapping_mul(1000).wrapping_add(donor);
+        donors.spawn(async move { donors::give(&client, campaign, seed, until).await });
+    }
+    let mut performer = Performer::new(world)?;
+    tokio::task::block_in_place(|| {
+        if let Some(faults) = &plan.provider {
+            performer.tell_provider(Some(faults))?;
+        }
+        performer.perform(&schedule, plan.length)?;
+        performer.heal()
+    })?;
+    while let Some(ended) = donors.join_next().await {
+        ended.context("a donor panicked")??;
+    }
+    Ok((performer.deaths, client.contradictions()))
+}
+
+fn add(report: &mut Report, invariant: &str, what: &str, ids: Vec<String>) {
+    let verdict = report
+        .verdicts
+        .iter_mut()
+        .find(|one| one.invariant == invariant);
+    if let Some(verdict) = verdict.filter(|_| !ids.is_empty()) {
+        verdict.findings.push(Finding {
+            ids,
+            what: what.to_owned(),
+        });
+    }
+}

@@ -1,0 +1,493 @@
+//! The audit: it holds for a healthy fleet, and names what somebody changed behind the services' back.
+
+use std::{fs, path::PathBuf};
+
+use chassis::kafka::{Config, Kafka, Record};
+use proof::{
+    audit::{Report, audit},
+    journal::{Entry, Journal, Kind, Outcome},
+};
+use rdkafka::{
+    ClientConfig, Offset, TopicPartitionList,
+    admin::{AdminClient, AdminOptions},
+    client::DefaultClientContext,
+    consumer::{BaseConsumer, CommitMode, Consumer},
+};
+use serde_json::json;
+use sqlx::{Connection, PgConnection};
+use testkit::eventually;
+use tokio::sync::OnceCell;
+use uuid::Uuid;
+
+use crate::harness::{Gift, Wish, World, still, success};
+
+/// What the fleet went through before it came to rest.
+struct Past {
+    /// Audited while the services still ran.
+    report: Report,
+    /// A gift that was paid.
+    paid: Gift,
+    /// A gift that was not.
+    open: Gift,
+}
+
+#[test]
+fn a_healthy_fleet_holds_running_and_stopped() {
+    at_rest(async |world, past| {
+        holds(&past.report);
+        let skipped = past.report.verdicts.iter();
+        let skipped: Vec<_> = skipped
+            .filter(|verdict| verdict.skipped.is_some())
+            .map(|verdict| verdict.invariant)
+            .collect();
+        assert!(skipped.starts_with(&["I1", "I2"]), "{}", past.report);
+        holds(&world.copy().audit().await);
+    });
+}
+
+#[test]
+fn a_row_changed_behind_the_services_back_breaks_its_invariant() {
+    at_rest(async |world, past| {
+        let payment = &past.paid.payment_id;
+        for (broken, change) in [
+            (
+                "I3 I4 I5",
+                "update payment.payments set captured_minor = captured_minor - 1 where payment_id = '{}'",
+            ),
+            (
+                "I3",
+                "update payment.payments set provider_ref = 'pi_nobody' where payment_id = '{}'",
+            ),
+            (
+                "I4 I5",
+                "alter table payment.ledger_entries disable trigger all;
+                 delete from payment.ledger_entries
+                 where account = 'campaign_payable'
+                   and set_id = (select set_id from payment.ledger_sets where payment_id = '{}')",
+            ),
+            (
+                "I4 I5",
+                "alter table payment.ledger_entries disable trigger all;
+                 update payment.ledger_entries set amount_minor = amount_minor * 2
+                 where set_id = (select set_id from payment.ledger_sets where payment_id = '{}')",
+            ),
+            (
+                "I4",
+                "alter table payment.ledger_holds disable trigger all;
+                 delete from payment.ledger_holds where not resolved",
+            ),
+            (
+                "I5",
+                "update totals.campaign_totals set captured = captured + 1 where captured > 0",
+            ),
+            (
+                "I5",
+                "update totals.campaign_totals set donors = donors + 1 where captured > 0",
+            ),
+            ("I5", "delete from totals.payment_watermarks where payment_id = '{}'"),
+            ("I5", "update totals.donations set net = net - 1 where net > 0"),
+            (
+                "I6",
+                "insert into pledge.outbox (event_id, topic, key, kind, payload)
+                 values ('{}', 'cfa.pledge.events.v1', '{}', 'pledge.created', '{}')",
+            ),
+            (
+                "I6",
+                "update pledge.pledges set version = version + 1 where payment_id = '{}'",
+            ),
+            (
+                "I6",
+                "update totals.campaign_totals set version = version + 1 where captured > 0",
+            ),
+            (
+                "I7",
+                "delete from payment.webhook_events where payment_id = '{}' and verdict = 'IGNORED'
+                     or event_id = (select event from (select event_id as event from payment.webhook_events
+                                    where payment_id = '{}' limit 1) one)",
+            ),
+            (
+                "I7",
+                "alter table payment.webhook_events drop constraint webhook_events_pkey;
+                 insert into payment.webhook_events select * from payment.webhook_events where payment_id = '{}'",
+            ),
+            (
+                "I8",
+                "delete from payment.payment_transitions where payment_id = '{}' and to_state = 'AUTHORIZED'",
+            ),
+            (
+                "I8",
+                "delete from payment.payment_transitions where payment_id = '{}'",
+            ),
+            (
+                "I8",
+                "insert into payment.payment_transitions (payment_id, version, from_state, to_state, cause, implied, at)
+                 values ('{}', 2, 'CAPTURED', 'AUTHORIZED', 'hand', true, now()),
+                        ('{}', 2, 'AUTHORIZED', 'CAPTURED', 'hand', true, now())",
+            ),
+            (
+                "I9",
+                "update pledge.pledges set status = 'PENDING' where payment_id = '{}'",
+            ),
+            ("I10", "delete from notification.deliveries where payment_id = '{}'"),
+            (
+                "I10",
+                "alter table notification.deliveries drop constraint deliveries_kind_payment_id_unique;
+                 insert into notification.deliveries
+                 select gen_random_uuid(), kind, payment_id, campaign_id, contact_id, amount, currency, traceparent,
+                        status, attempts, last_result, next_attempt_at, created_at, sent_at
+                 from notification.deliveries where payment_id = '{}'",
+            ),
+            (
+                "I10",
+                "update notification.deliveries set attempts = 0 where payment_id = '{}'",
+            ),
+        ] {
+            let copy = world.copy();
+            copy.change(&change.replace("{}", payment));
+            breaks(&copy.audit().await, broken, change);
+        }
+    });
+}
+
+#[test]
+fn a_charge_that_the_provider_forgot_or_made_twice_is_found() {
+    at_rest(async |world, past| {
+        let mut copy = world.copy();
+        let ledger = fs::read_to_string(&copy.sources.ledger).expect("a ledger");
+        let of_paid = |line: &&str| line.contains(&past.paid.payment_id);
+        let taken = |line: &&str| of_paid(line) && !line.contains("\"received\":0");
+        let without: Vec<&str> = ledger.lines().filter(|line| !taken(line)).collect();
+        copy.sources.ledger = written(world, "forgetful.jsonl", &without);
+        breaks(
+            &copy.audit().await,
+            "I3",
+            "a charge is missing at the provider",
+        );
+
+        let intents = world.provider.intents_of(&past.paid.payment_id).await;
+        let intent = intents[0]["id"].as_str().expect("an id");
+        let again = ledger.replace(intent, "pi_again");
+        let twice: Vec<&str> = ledger.lines().chain(again.lines().filter(taken)).collect();
+        copy.sources.ledger = written(world, "twice.jsonl", &twice);
+        breaks(&copy.audit().await, "I3", "a pledge was charged twice");
+
+        // A line that a crash has cut short was never answered.
+        let torn = format!("{ledger}{{\"fact\":{{\"kind\":\"intent.cre");
+        copy.sources.ledger = world.folder("torn.jsonl");
+        fs::write(&copy.sources.ledger, torn).expect("a file");
+        holds(&copy.audit().await);
+    });
+}
+
+#[test]
+fn a_gift_that_donors_were_told_otherwise_of_is_found() {
+    at_rest(async |world, past| {
+        let told = |gift: &Gift, outcome| Entry {
+            op: 1,
+            key: gift.wish.key,
+            kind: Kind::Pledge,
+            sent_at: 0,
+            outcome,
+            status: None,
+            code: None,
+            campaign_id: gift.wish.campaign.parse().expect("an id"),
+            amount: gift.wish.amount,
+            currency: "USD".to_owned(),
+            email: gift.wish.email.clone(),
+            pledge_id: Some(gift.id.parse().expect("an id")).filter(|_| outcome == Outcome::Ok),
+            payment_id: Some(gift.payment_id.parse().expect("an id"))
+                .filter(|_| outcome == Outcome::Ok),
+            intent: None,
+        };
+        let stranger = Entry {
+            email: "nobody@example.org".to_owned(),
+            pledge_id: Some(Uuid::new_v4()),
+            ..told(&past.paid, Outcome::Ok)
+        };
+        let more = Entry {
+            amount: past.paid.wish.amount + 1,
+            ..told(&past.paid, Outcome::Ok)
+        };
+        let nothing_came = Entry {
+            email: "nobody@example.org".to_owned(),
+            ..told(&past.paid, Outcome::Fail)
+        };
+        for (broken, entry) in [
+            ("", told(&past.paid, Outcome::Ok)),
+            ("", told(&past.open, Outcome::Unknown)),
+            ("", nothing_came),
+            ("I1", stranger),
+            ("I1", more),
+            ("I2", told(&past.paid, Outcome::Fail)),
+        ] {
+            let mut copy = world.copy();
+            let path = world.folder("journal.jsonl");
+            let journal = Journal::create(&path).expect("a journal");
+            journal.add(&entry).expect("a line");
+            copy.sources.journal = Some(path);
+            breaks(&copy.audit().await, broken, &format!("{entry:?}"));
+        }
+        // The same wish, fulfilled twice.
+        let twice = |outcome| {
+            let path = world.folder("journal.jsonl");
+            let journal = Journal::create(&path).expect("a journal");
+            journal.add(&told(&past.open, outcome)).expect("a line");
+            path
+        };
+        for (broken, outcome) in [("I1", Outcome::Ok), ("I2", Outcome::Unknown)] {
+            let mut copy = world.copy();
+            copy.change(&format!(
+                "update pledge.pledges set contact_id = (select contact_id from pledge.pledges where pledge_id = '{}')
+                 where pledge_id = '{}'",
+                past.open.id, past.paid.id
+            ));
+            copy.sources.journal = Some(twice(outcome));
+            breaks(&copy.audit().await, broken, "two pledges of one key");
+        }
+    });
+}
+
+#[test]
+fn a_refused_message_and_a_group_that_is_behind_are_found() {
+    at_rest(async |world, _past| {
+        let copy = world.copy();
+        let (brokers, prefix) = (
+            copy.sources.brokers.clone().expect("a broker"),
+            copy.sources.topic_prefix.clone(),
+        );
+        let dlq = format!("{prefix}cfa.pledge.events.v1.dlq");
+        poison(&brokers, &prefix).await;
+        breaks(&copy.audit().await, "I9", "a message in a .dlq");
+        clear(&brokers, &dlq).await;
+
+        let (topic, group) = (
+            format!("{prefix}cfa.payment.events.v1"),
+            format!("{prefix}totals"),
+        );
+        let end = commit(&brokers, &group, &topic, 0);
+        breaks(&copy.audit().await, "I9", "a group that is behind");
+        commit(&brokers, &group, &topic, end);
+        holds(&copy.audit().await);
+    });
+}
+
+#[test]
+fn an_open_transaction_is_found() {
+    at_rest(async |world, _past| {
+        let copy = world.copy();
+        let mut idle = PgConnection::connect(&copy.sources.database_url)
+            .await
+            .expect("a session");
+        sqlx::raw_sql("begin; select 1 from payment.payments")
+            .execute(&mut idle)
+            .await
+            .expect("an open transaction");
+        eventually("it has been open for a while", async || {
+            (copy.audit().await.broken() == ["I11"]).then_some(())
+        })
+        .await;
+        sqlx::raw_sql("rollback")
+            .execute(&mut idle)
+            .await
+            .expect("it ends");
+        holds(&copy.audit().await);
+    });
+}
+
+#[test]
+fn a_failure_without_a_trace_and_a_secret_in_a_log_are_found() {
+    at_rest(async |world, _past| {
+        let mut copy = world.copy();
+        let logs = world.folder("told");
+        fs::create_dir_all(&logs).expect("a folder");
+        copy.sources.logs = Some(logs.clone());
+        let line = |more: serde_json::Value| {
+            let mut line = json!({ "level": "ERROR", "service": "pledge" });
+            let more = more.as_object().expect("an object").clone();
+            line.as_object_mut().expect("an object").extend(more);
+            line.to_string()
+        };
+        for (broken, text) in [
+            (
+                "",
+                line(json!({ "message": "request failed", "trace_id": "0af7" })),
+            ),
+            (
+                "",
+                line(json!({ "message": "mail sent to a1b2@c3d4, cause at [email protected" })),
+            ),
+            (
+                "I12",
+                line(json!({ "message": "request failed", "error": "out of luck" })),
+            ),
+            ("I12", line(json!({ "message": "hello ada@example.org" }))),
+            (
+                "I12",
+                line(json!({ "message": "no postgres://pledge:hunter2@127.0.0.1:5432/db" })),
+            ),
+            ("I12", line(json!({ "message": "key sk_test_51N2x3y4z5" }))),
+            (
+                "I12",
+                line(json!({ "message": "paid by pi_3XQl_secret_NNMFpfTmybj" })),
+            ),
+            (
+                "I12",
+                line(json!({ "message": "Authorization: Bearer abcdefghijk" })),
+            ),
+        ] {
+            fs::write(logs.join("pledge-2.log"), format!("{text}\n")).expect("a log");
+            breaks(&copy.audit().await, broken, &text);
+        }
+    });
+}
+
+#[test]
+fn a_witness_that_cannot_be_asked_is_no_verdict() {
+    at_rest(async |world, _past| {
+        let sources = world.copy().sources.clone();
+        for broken in [
+            proof::audit::Sources {
+                database_url: "postgres://postgres@127.0.0.1:1/nothing".to_owned(),
+                ..sources.clone()
+            },
+            proof::audit::Sources {
+                mail_url: Some("http://127.0.0.1:1".to_owned()),
+                ..sources.clone()
+            },
+            proof::audit::Sources {
+                journal: Some(world.folder("no-such-journal.jsonl")),
+                ..sources.clone()
+            },
+            proof::audit::Sources {
+                ledger: written(world, "nonsense.jsonl", &["{\"fact\":{}}"]),
+                ..sources.clone()
+            },
+        ] {
+            let said = audit(&broken).await;
+            assert!(said.is_err(), "{said:?}");
+        }
+    });
+}
+
+/// Runs a test once gifts of every kind were given, everything has settled, and the services have ended.
+fn at_rest(test: impl AsyncFnOnce(&'static World, &'static Past)) {
+    static PAST: OnceCell<Past> = OnceCell::const_new();
+    still(async |world| {
+        let past = PAST.get_or_init(|| prepare(world)).await;
+        test(world, past).await;
+    });
+}
+
+async fn prepare(world: &World) -> Past {
+    world.account("organiser@example.org").await;
+    let campaign = world.campaign().await;
+    let paid = world.pledge(&campaign, 2500).await;
+    world.pay(&paid).await;
+    let declined = world.pledge(&campaign, 700).await;
+    let intent = world.open(&declined).await;
+    world
+        .provider
+        .confirm(&intent, "pm_card_chargeDeclined")
+        .await;
+    success(world.provider.confirm(&intent, "pm_card_visa").await).await;
+    let open = world.pledge(&campaign, 900).await;
+    world.open(&open).await;
+    let manual = world.campaign_with(json!({ "capture": "manual" })).await;
+    let held = world.pledge(&manual, 4000).await;
+    world.pay(&held).await;
+    // Once more under the same key.
+    let again = world.send(&paid.wish).await;
+    assert!(again.status().is_success());
+    let lost = Wish::new(&Uuid::new_v4().to_string(), 100);
+    assert!(world.send(&lost).await.status().is_client_error());
+    world.until_mail(&paid.wish.email).await;
+    world.until_mail(&declined.wish.email).await;
+    world.until_payment(&held, "AUTHORIZED").await;
+    world.until_quiet().await;
+    // The last mails and announcements may still be on their way.
+    let mut report = audit(&world.sources()).await.expect("an audit");
+    for _ in 0..10 {
+        if report.holds() {
+            break;
+        }
+        report = audit(&world.sources()).await.expect("an audit");
+    }
+    world.rest().await;
+    Past { report, paid, open }
+}
+
+fn holds(report: &Report) {
+    assert!(report.holds(), "{report}");
+}
+
+/// `broken` are the invariants that must be broken, no more and no fewer.
+fn breaks(report: &Report, broken: &str, by: &str) {
+    let expected: Vec<&str> = broken.split_whitespace().collect();
+    assert_eq!(report.broken(), expected, "{by}\n{report}");
+}
+
+fn written(world: &World, name: &str, lines: &[&str]) -> PathBuf {
+    let path = world.folder(name);
+    fs::write(&path, lines.join("\n") + "\n").expect("a file");
+    path
+}
+
+async fn poison(brokers: &str, prefix: &str) {
+    let kafka = Kafka::new(&Config {
+        brokers: brokers.to_owned(),
+        client_id: "test".to_owned(),
+        prefix: prefix.to_owned(),
+        partitions: 1,
+        replication: 1,
+        instance: None,
+        retry_delays: Vec::new(),
+        backoff: std::time::Duration::from_millis(100),
+    });
+    let record = Record {
+        topic: "cfa.pledge.events.v1.dlq".to_owned(),
+        key: "poison".to_owned(),
+        payload: b"{}".to_vec(),
+        headers: Vec::new(),
+    };
+    let producer = kafka.producer().expect("a producer");
+    let sent = producer.send_all(vec![record]).await;
+    assert!(sent.iter().all(Result::is_ok), "{sent:?}");
+}
+
+/// Removes every record of a topic with one partition.
+async fn clear(brokers: &str, topic: &str) {
+    let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
+        .set("bootstrap.servers", brokers)
+        .create()
+        .expect("an administrator");
+    let mut records = TopicPartitionList::new();
+    records
+        .add_partition_offset(topic, 0, Offset::End)
+        .expect("an offset");
+    let gone = admin.delete_records(&records, &AdminOptions::new()).await;
+    gone.expect("the records can be removed");
+}
+
+/// Commits an offset for a group without members, and gives the one before.
+fn commit(brokers: &str, group: &str, topic: &str, to: i64) -> i64 {
+    let patience = std::time::Duration::from_secs(10);
+    let consumer: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", brokers)
+        .set("group.id", group)
+        .set("enable.auto.commit", "false")
+        .create()
+        .expect("a consumer");
+    let mut offsets = TopicPartitionList::new();
+    offsets.add_partition(topic, 0);
+    let before = consumer
+        .committed_offsets(offsets.clone(), patience)
+        .expect("the offsets");
+    let mut asked = TopicPartitionList::new();
+    asked
+        .add_partition_offset(topic, 0, Offset::Offset(to))
+        .expect("an offset");
+    consumer
+        .commit(&asked, CommitMode::Sync)
+        .expect("the offset is taken");
+    before.elements()[0].offset().to_raw().expect("an offset")
+}

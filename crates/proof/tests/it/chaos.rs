@@ -1,0 +1,172 @@
+//! Chaos: short seeds hold, and a run without one of the guards does not. The guards are what these runs hold by.
+
+use std::time::Duration;
+
+use proof::chaos::{self, Kind, Outcome, Plan, Schedule};
+use serde_json::json;
+use uuid::Uuid;
+use xtask::{fleet::Options, settings};
+
+use crate::harness::slot;
+
+const LOAD: Duration = Duration::from_secs(15);
+
+#[test]
+fn the_same_seed_gives_the_same_schedule() {
+    let draw = |seed| Schedule::draw(seed, LOAD, &Kind::ALL);
+    assert_eq!(draw(7), draw(7));
+    assert_ne!(draw(7), draw(8));
+    assert_eq!(draw(7).to_string(), draw(7).to_string());
+}
+
+#[test]
+fn every_fault_is_healed_before_the_end_and_none_heals_another() {
+    for seed in 0..500 {
+        let Schedule(windows) = Schedule::draw(seed, LOAD, &Kind::ALL);
+        assert!(windows.len() > 2, "seed {seed} does too little");
+        for (at, window) in windows.iter().enumerate() {
+            assert!(window.ends() < LOAD, "seed {seed}: {window}");
+            let is_cut = |kind| matches!(kind, Kind::CutReply | Kind::CutMiddle);
+            let of_the_same = |other: &&chaos::Window| {
+                other.target == window.target && is_cut(other.kind) == is_cut(window.kind)
+            };
+            for other in windows[at + 1..].iter().filter(of_the_same) {
+                assert!(window.ends() < other.at, "seed {seed}: {window}, {other}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_kind_of_fault_comes_up() {
+    for kind in Kind::ALL {
+        let comes_up = |seed| {
+            let Schedule(windows) = Schedule::draw(seed, LOAD, &Kind::ALL);
+            windows.iter().any(|window| window.kind == kind)
+        };
+        assert!((0..50).any(comes_up), "{kind:?}");
+    }
+    assert_eq!(Schedule::draw(1, LOAD, &[]), Schedule::default());
+}
+
+#[test]
+fn seed_1_holds() {
+    held(&seed(1));
+}
+
+#[test]
+fn seed_2_holds() {
+    held(&seed(2));
+}
+
+#[test]
+fn seed_3_holds() {
+    held(&seed(3));
+}
+
+#[test]
+fn with_every_guard_in_place_retries_double_clicks_and_disordered_webhooks_break_nothing() {
+    held(&provoked(None));
+}
+
+#[test]
+fn without_the_uniqueness_of_keys_a_run_is_broken() {
+    broken("idempotency", "I1");
+}
+
+#[test]
+fn without_the_memory_of_webhooks_a_run_is_broken() {
+    broken("webhook_dedupe", "I7");
+}
+
+#[test]
+fn without_taking_the_old_snapshot_out_a_run_is_broken() {
+    broken("snapshot", "I5");
+}
+
+#[test]
+fn without_the_check_of_transitions_a_run_is_broken() {
+    broken("transition", "I8");
+}
+
+#[test]
+fn without_the_outbox_in_the_transaction_a_run_is_broken() {
+    broken("outbox", "I6");
+}
+
+#[test]
+fn without_one_key_for_each_call_to_the_provider_a_run_is_broken() {
+    broken("psp_key", "I3");
+}
+
+#[test]
+fn without_the_books_a_run_is_broken() {
+    broken("ledger", "I4");
+}
+
+/// A run with every kind of fault, on servers of its own.
+fn seed(seed: u64) -> Outcome {
+    run(&Plan::new(seed, LOAD), || {
+        let root = settings::workspace_root()?;
+        let name = format!("chaos_{seed}_{}", Uuid::new_v4().simple());
+        let run_dir = settings::run_dir(&root).join("fleets").join(name);
+        // The services were built beside this program's folder.
+        let program = std::env::current_exe()?;
+        let beside = program
+            .ancestors()
+            .nth(2)
+            .expect("a folder above")
+            .to_owned();
+        let bin_dir = settings::var("CFA_BIN_DIR").map_or(beside, Into::into);
+        Ok(Options {
+            throwaway: true,
+            ..chaos::place(&run_dir, bin_dir)?
+        })
+    })
+}
+
+/// A short run in which nothing fails, and which tries the guards: keys come again, buttons are clicked twice, and
+/// webhooks come twice, late and in another order.
+fn provoked(without: Option<&str>) -> Outcome {
+    let plan = Plan {
+        kinds: Vec::new(),
+        provider: Some(json!({
+            "seed": 1, "duplicate": 0.5, "reorder": 0.5, "delay": { "probability": 0.2, "max_ms": 300 },
+        })),
+        without: without.map(str::to_owned),
+        patience: Duration::from_secs(15),
+        ..Plan::new(1, Duration::from_secs(5))
+    };
+    run(&plan, || Options::for_test("chaos"))
+}
+
+fn run(plan: &Plan, place: impl FnOnce() -> anyhow::Result<Options>) -> Outcome {
+    let _slot = slot();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime can be made");
+    let ended = runtime.block_on(async { chaos::run(place()?, plan).await });
+    ended.unwrap_or_else(|error| panic!("the run did not come to its end: {error:?}"))
+}
+
+fn held(outcome: &Outcome) {
+    assert!(outcome.held(), "{outcome}");
+    let seed = outcome.seed;
+    assert_eq!(outcome.verdict(), format!("chaos seed {seed}: held"));
+    for (kind, seen) in &outcome.seen {
+        assert!(
+            seen.acknowledged > 10,
+            "too few {kind:?} to prove anything: {outcome}"
+        );
+    }
+}
+
+fn broken(guard: &str, invariant: &str) {
+    let outcome = provoked(Some(guard));
+    let broken = outcome.report.broken();
+    assert!(broken.contains(&invariant), "{outcome}");
+    let verdict = format!("chaos seed 1: BROKEN {}", broken.join(", "));
+    assert_eq!(outcome.verdict(), verdict);
+}

@@ -1,0 +1,98 @@
+//! A fleet that has come to rest: gifts were given, everything has settled, and then the services were ended.
+
+use std::path::PathBuf;
+
+use proof::audit::{Report, Sources, audit};
+use uuid::Uuid;
+use xtask::fleet::{DatabaseUrl, Psql, SERVICES};
+
+use super::world::World;
+
+/// A copy of a fleet's database, which a test may change as it likes.
+pub struct Copy {
+    /// What the audit is told; a test may name other witnesses.
+    pub sources: Sources,
+    url: DatabaseUrl,
+    name: String,
+}
+
+impl World {
+    /// The witnesses of this fleet.
+    pub fn sources(&self) -> Sources {
+        let fleet = self.fleet();
+        Sources {
+            database_url: fleet.database_url().to_string(),
+            brokers: Some(fleet.brokers().to_owned()),
+            topic_prefix: fleet.topic_prefix().to_owned(),
+            ledger: fleet.run_dir().join("psp/ledger.jsonl"),
+            mail_url: Some(self.mail.clone()),
+            logs: Some(fleet.run_dir().join("logs")),
+            journal: None,
+        }
+    }
+
+    /// A folder of this fleet's own.
+    pub fn folder(&self, name: &str) -> PathBuf {
+        self.fleet().run_dir().join(name)
+    }
+
+    /// Ends the services, so that nobody mends what a test breaks. The simulators go on.
+    pub async fn rest(&self) {
+        self.until_quiet().await;
+        tokio::task::block_in_place(|| {
+            let mut fleet = self.fleet();
+            for service in SERVICES {
+                fleet.terminate(service);
+            }
+        });
+        self.db.close().await;
+    }
+
+    /// A copy of the database. The services must have ended.
+    pub fn copy(&self) -> Copy {
+        let sources = self.sources();
+        let original: DatabaseUrl = sources.database_url.parse().expect("a URL");
+        let name = format!("copy_{}", Uuid::new_v4().simple());
+        let make = format!("create database {name} template {}", original.database());
+        let copy = Copy {
+            url: original.with_database(&name),
+            sources: Sources {
+                database_url: original.with_database(&name).to_string(),
+                ..sources
+            },
+            name,
+        };
+        copy.elsewhere(&make)
+            .unwrap_or_else(|error| panic!("{error:#}"));
+        copy
+    }
+}
+
+impl Copy {
+    /// Changes the copy as superuser, with every trigger and constraint trigger asleep.
+    pub fn change(&self, sql: &str) {
+        let asleep = format!("set session_replication_role = replica; {sql}");
+        let psql = Psql::new(&self.url).expect("psql");
+        psql.query(&asleep)
+            .unwrap_or_else(|error| panic!("{error:#} in {sql}"));
+    }
+
+    /// What the audit says.
+    pub async fn audit(&self) -> Report {
+        audit(&self.sources).await.expect("everybody can be asked")
+    }
+
+    fn elsewhere(&self, sql: &str) -> anyhow::Result<String> {
+        Psql::new(&self.url.with_database("postgres"))?.query(sql)
+    }
+}
+
+impl Drop for Copy {
+    fn drop(&mut self) {
+        // What cannot be dropped now goes with the server.
+        let _gone = self.elsewhere(&format!(
+            "drop database if exists {} with (force)",
+            self.name
+        ));
+    }
+}

@@ -1,0 +1,47 @@
+//! `cargo xtask audit`: whether everything that a fleet has left agrees.
+//!
+//! The work is done by a program of its own, because this crate links no database and no broker driver.
+
+use std::path::PathBuf;
+use std::process::{Command, ExitStatus};
+
+use anyhow::{Result, bail};
+
+use crate::fleet::Profile;
+use crate::{run, settings};
+
+/// Options of `audit`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Audit {
+    /// Where the fleet keeps its data; without it, where `up` does.
+    #[arg(long)]
+    pub run_dir: Option<PathBuf>,
+    /// What donors were told, one JSON object per line: `chaos` writes such a journal.
+    #[arg(long)]
+    pub journal: Option<PathBuf>,
+    /// Run a release build, which is worth building where there are many payments.
+    #[arg(long)]
+    pub release: bool,
+}
+
+/// Builds the audit, runs it, and returns how it ended.
+pub fn audit(args: &Audit) -> Result<ExitStatus> {
+    let root = settings::workspace_root()?;
+    let profile = if args.release {
+        Profile::Release
+    } else {
+        Profile::Dev
+    };
+    let program = profile.build(&root)?.join("audit");
+    if !program.is_file() {
+        bail!("cargo has built no {}", program.display());
+    }
+    let mut command = Command::new(program);
+    let options = [("--run-dir", &args.run_dir), ("--journal", &args.journal)];
+    for (name, path) in options {
+        if let Some(path) = path {
+            command.arg(name).arg(path);
+        }
+    }
+    run::attached(&mut command)
+}
