@@ -17,19 +17,16 @@ pub type Judges = Vec<(&'static str, PathBuf)>;
 
 /// Makes sure of each judge. What cannot be had is named with the tests that say nothing without it.
 pub fn judges() -> Judges {
-    let all: [(&str, &[&str], fn() -> Result<PathBuf>); 3] = [
-        ("CFA_STRIPE_SPEC", &["conformance"], document),
-        ("CFA_STRIPE_MOCK", &["stripe_mock"], mock),
-        ("CFA_STRIPE_PYTHON", &["stripe_library"], library),
+    let all = [
+        ("CFA_STRIPE_SPEC", "conformance", document()),
+        ("CFA_STRIPE_MOCK", "stripe_mock", mock()),
+        ("CFA_STRIPE_PYTHON", "stripe_library", library()),
     ];
     let mut judges = Judges::new();
-    for (variable, tests, provide) in all {
-        match provide() {
+    for (variable, tests, provided) in all {
+        match provided {
             Ok(path) => judges.push((variable, path)),
-            Err(error) => ui::warn(&format!(
-                "skipped, the tests of {}: {error:#}",
-                tests.join(", ")
-            )),
+            Err(error) => ui::warn(&format!("skipped, the tests of {tests}: {error:#}")),
         }
     }
     judges

@@ -32,7 +32,7 @@ print(json.dumps([believes(*one) for one in told['deliveries']]))
     reason = "a test that checks nothing must say so"
 )]
 fn stripes_verdicts(test: &str, deliveries: &[(String, &str)]) -> Option<Vec<bool>> {
-    let Some(library) = std::env::var_os("CFA_STRIPE_PYTHON") else {
+    let Some(library) = chassis::env::Env::process().optional("CFA_STRIPE_PYTHON") else {
         eprintln!("{test}: skipped, CFA_STRIPE_PYTHON is not set; `cargo xtask test` provides it");
         return None;
     };

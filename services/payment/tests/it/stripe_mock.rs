@@ -39,7 +39,7 @@ impl Mock {
         reason = "a test that checks nothing must say so"
     )]
     fn start(test: &str) -> Option<Self> {
-        let Some(program) = std::env::var_os("CFA_STRIPE_MOCK") else {
+        let Some(program) = chassis::env::Env::process().optional("CFA_STRIPE_MOCK") else {
             eprintln!(
                 "{test}: skipped, CFA_STRIPE_MOCK is not set; `cargo xtask test` provides it"
             );

@@ -47,13 +47,13 @@ impl Document {
             return None;
         }
         plain(&mut schema);
-        Some(self.validator(schema))
+        Some(self.validator(&schema))
     }
 
     /// What an object must look like that calls itself by this name.
     pub(crate) fn object(&self, name: &str) -> Option<Validator> {
         self.schemas.get(name)?;
-        Some(self.validator(json!({ "$ref": format!("{PREFIX}{name}") })))
+        Some(self.validator(&json!({ "$ref": format!("{PREFIX}{name}") })))
     }
 
     /// The types of events that an endpoint can ask for.
@@ -66,9 +66,9 @@ impl Document {
     }
 
     /// A schema with those that it refers to.
-    fn validator(&self, root: Value) -> Validator {
+    fn validator(&self, root: &Value) -> Validator {
         let mut needed = Map::new();
-        let mut open = references(&root);
+        let mut open = references(root);
         while let Some(name) = open.pop() {
             if needed.contains_key(&name) {
                 continue;

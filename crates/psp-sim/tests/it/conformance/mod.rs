@@ -17,7 +17,7 @@ use crate::helpers::{Answer, Receiver, Sim, text};
     reason = "a test that checks nothing must say so"
 )]
 fn stripe(test: &str) -> Option<Document> {
-    let path = std::env::var_os("CFA_STRIPE_SPEC");
+    let path = chassis::env::Env::process().optional("CFA_STRIPE_SPEC");
     if path.is_none() {
         eprintln!("{test}: skipped, CFA_STRIPE_SPEC is not set; `cargo xtask test` provides it");
     }
