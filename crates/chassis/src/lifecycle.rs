@@ -5,23 +5,25 @@ use std::{
     panic::AssertUnwindSafe,
     process::ExitCode,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
 
 use futures::FutureExt;
-use tokio::task::JoinHandle;
+use tokio::{task::JoinHandle, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-/// How long tasks may take to end after they were asked to.
-const GRACE: Duration = Duration::from_secs(20);
+/// How long tasks may take to end after they were asked to. What starts and ends us kills after 20 seconds.
+const GRACE: Duration = Duration::from_secs(18);
 
 /// A handle to the running process; clones are the same process.
 #[derive(Clone, Default)]
 pub struct Lifecycle {
+    leaving: Arc<AtomicBool>,
     stop: CancellationToken,
+    stopped: Arc<OnceLock<Instant>>,
     tasks: TaskTracker,
     failed: Arc<AtomicBool>,
 }
@@ -74,8 +76,19 @@ impl Lifecycle {
         tokio::spawn(self.tasks.track_future(work))
     }
 
+    /// Says that the process will stop soon: it is not ready any more, and still takes requests.
+    pub fn leave(&self) {
+        self.leaving.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether the process was told to leave, or to stop.
+    pub fn is_leaving(&self) -> bool {
+        self.leaving.load(Ordering::SeqCst) || self.is_stopping()
+    }
+
     /// Asks every task to end.
     pub fn stop(&self) {
+        self.stopped.get_or_init(Instant::now);
         self.stop.cancel();
     }
 
@@ -89,10 +102,11 @@ impl Lifecycle {
         self.stop.cancelled().await;
     }
 
-    /// Waits for the end of every task, at most 20 seconds after the call, and gives the exit code.
+    /// Waits for the end of every task, at most until 18 seconds after the stop, and gives the exit code.
     pub async fn finish(&self) -> ExitCode {
         self.tasks.close();
-        if tokio::time::timeout(GRACE, self.tasks.wait())
+        let until = *self.stopped.get_or_init(Instant::now) + GRACE;
+        if tokio::time::timeout_at(until, self.tasks.wait())
             .await
             .is_err()
         {

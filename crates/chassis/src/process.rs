@@ -15,7 +15,13 @@ use tokio::{
 
 use crate::{env::Env, lifecycle::Lifecycle, telemetry};
 
-/// Runs the service `name` until SIGTERM or SIGINT; a second signal ends it at once.
+/// How long a process that was told to end still takes requests: whoever sends them has to notice that it is not ready.
+const LEAVE_MS: u64 = 1000;
+/// How long blocking calls of libraries may go on after the last task.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// Runs the service `name` until SIGTERM or SIGINT; a second signal ends it at once. After the first it is not ready
+/// any more, takes requests for `STOP_AFTER_MS` (default 1000) all the same, and then ends what is open.
 ///
 /// `LISTEN` says where it serves, by default `127.0.0.1:default_port`. With the argument `--health` the
 /// process instead asks a running one whether it is ready and exits with 0 or 1, which is what containers use.
@@ -42,6 +48,7 @@ where
     }
     let config = read(&mut env);
     let threads = env.parsed("TOKIO_WORKER_THREADS", 2);
+    let leave = Duration::from_millis(env.parsed("STOP_AFTER_MS", LEAVE_MS));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(threads)
         .enable_all()
@@ -60,13 +67,13 @@ where
             .await
             .map_err(|error| anyhow::anyhow!("cannot listen on {listen}: {error}"))?;
         let life = Lifecycle::new();
-        stop_on_signal(&life)?;
+        stop_on_signal(&life, leave)?;
         let outcome = run(config, listener, life.clone()).await;
         life.stop();
         let code = life.finish().await;
         outcome.map(|()| code)
     });
-    runtime.shutdown_timeout(Duration::from_secs(5));
+    runtime.shutdown_timeout(LINGER);
     outcome.unwrap_or_else(|error| fail(name, &error))
 }
 
@@ -76,12 +83,12 @@ fn fail(name: &str, error: &anyhow::Error) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// The first signal asks every task to end; a second one does not wait for them.
+/// The first signal has the process leave, and a moment later asks every task to end; a second one does not wait for them.
 #[expect(
     clippy::disallowed_methods,
     reason = "a tracked task would itself hold up the shutdown that it waits for"
 )]
-fn stop_on_signal(life: &Lifecycle) -> anyhow::Result<()> {
+fn stop_on_signal(life: &Lifecycle, leave: Duration) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let life = life.clone();
@@ -91,11 +98,16 @@ fn stop_on_signal(life: &Lifecycle) -> anyhow::Result<()> {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
             }
-            if life.is_stopping() {
+            if life.is_leaving() {
                 std::process::exit(1);
             }
             tracing::info!("stopping");
-            life.stop();
+            life.leave();
+            let life = life.clone();
+            tokio::spawn(async move {
+                tokio::time::sleep(leave).await;
+                life.stop();
+            });
         }
     });
     Ok(())

@@ -26,6 +26,9 @@ use tokio::{
 const BATCH: usize = 128;
 /// How many items may wait; the next is refused at once.
 const QUEUE: usize = 4096;
+/// How long an item may wait for its batch. Whoever waits longer is refused, unwritten: a writer that falls behind would
+/// otherwise write for clients who have given up, and never catch up.
+const WAIT: Duration = Duration::from_millis(1500);
 /// How long a batch may take, a second try on a new connection included, before its waiters get 503.
 const LIMIT: Duration = Duration::from_millis(1900);
 /// How much of that the first try may use.
@@ -98,10 +101,15 @@ impl From<Error> for Problem {
     }
 }
 
-type Answer<B> = oneshot::Sender<Result<<B as Batch>::Outcome, Error>>;
+/// An item and who waits for it.
+struct Waiting<B: Batch> {
+    item: B::Item,
+    since: Instant,
+    answer: oneshot::Sender<Result<B::Outcome, Error>>,
+}
 
 /// The requests' end of the writer.
-pub struct Writer<B: Batch>(mpsc::Sender<(B::Item, Answer<B>)>);
+pub struct Writer<B: Batch>(mpsc::Sender<Waiting<B>>);
 
 impl<B: Batch> Clone for Writer<B> {
     fn clone(&self) -> Self {
@@ -130,7 +138,11 @@ impl<B: Batch> Writer<B> {
     pub async fn commit(&self, item: B::Item) -> Result<B::Outcome, Error> {
         let (answer, outcome) = oneshot::channel();
         self.0
-            .try_send((item, answer))
+            .try_send(Waiting {
+                item,
+                since: Instant::now(),
+                answer,
+            })
             .map_err(|refused| match refused {
                 mpsc::error::TrySendError::Full(_) => Error::Busy,
                 mpsc::error::TrySendError::Closed(_) => Error::Unavailable,
@@ -148,7 +160,7 @@ struct Task<B> {
 impl<B: Batch> Task<B> {
     async fn run(
         mut self,
-        mut waiting: mpsc::Receiver<(B::Item, Answer<B>)>,
+        mut waiting: mpsc::Receiver<Waiting<B>>,
         life: Lifecycle,
     ) -> anyhow::Result<()> {
         let mut taken = Vec::with_capacity(BATCH);
@@ -168,9 +180,13 @@ impl<B: Batch> Task<B> {
                 life.stopping().await;
                 return Ok(());
             }
+            let (items, answers) = in_time(&mut taken);
+            if items.is_empty() {
+                continue;
+            }
             #[expect(clippy::cast_precision_loss, reason = "a batch has at most 128 items")]
-            SIZE.with_label_values::<&str>(&[]).observe(count as f64);
-            let (items, answers): (Vec<_>, Vec<_>) = taken.drain(..).unzip();
+            SIZE.with_label_values::<&str>(&[])
+                .observe(items.len() as f64);
             let outcomes = self.write(&items).await;
             for (answer, outcome) in answers.into_iter().zip(outcomes) {
                 // A waiter that has gone is told by its retry.
@@ -289,6 +305,28 @@ impl<B: Batch> Task<B> {
             .await?;
         Ok(connection)
     }
+}
+
+type Answer<B> = oneshot::Sender<Result<<B as Batch>::Outcome, Error>>;
+
+/// Empties `taken`: refuses what has waited for too long, and gives the other items and who waits for them.
+fn in_time<B: Batch>(taken: &mut Vec<Waiting<B>>) -> (Vec<B::Item>, Vec<Answer<B>>) {
+    let mut items = Vec::with_capacity(taken.len());
+    let mut answers = Vec::with_capacity(taken.len());
+    for Waiting {
+        item,
+        since,
+        answer,
+    } in taken.drain(..)
+    {
+        if since.elapsed() > WAIT {
+            let _ = answer.send(Err(Error::Busy));
+        } else {
+            items.push(item);
+            answers.push(answer);
+        }
+    }
+    (items, answers)
 }
 
 enum Failure {

@@ -32,6 +32,11 @@ pub struct Page<T> {
 }
 
 impl Paging {
+    /// The paging of a list whose query has members of its own.
+    pub fn of(limit: Option<i64>, cursor: Option<String>) -> Self {
+        Self { limit, cursor }
+    }
+
     /// How many rows to ask the database for: one more than the page holds, which tells whether another page follows.
     ///
     /// # Errors

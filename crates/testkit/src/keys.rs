@@ -55,6 +55,11 @@ pub fn user_token(user: UserId, role: Role) -> String {
         .expect("the token can be signed")
 }
 
+/// A secret that services show to each other.
+pub fn service_secret() -> SecretString {
+    "a secret of services in tests, longer than thirty-two bytes".into()
+}
+
 /// A secret for tickets and guest tokens.
 pub fn token_secret() -> SecretString {
     "a secret of tests, longer than thirty-two bytes".into()

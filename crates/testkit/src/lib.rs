@@ -12,6 +12,7 @@ pub mod sql;
 pub use backends::{Backends, cache, kafka, publish};
 pub use database::Database;
 pub use keys::{
-    issuer, other_issuer, private_key, public_keys, token_secret, user_token, verifier,
+    issuer, other_issuer, private_key, public_keys, service_secret, token_secret, user_token,
+    verifier,
 };
 pub use running::{Running, eventually, problem_code, serve};

@@ -24,6 +24,7 @@ struct Parts {
     errors: Vec<FieldError>,
     retry_after: Option<u32>,
     headers: Vec<(header::HeaderName, HeaderValue)>,
+    members: serde_json::Map<String, serde_json::Value>,
 }
 
 /// What is wrong with one field of the request.
@@ -60,6 +61,10 @@ pub struct ProblemBody<'a> {
     #[serde(skip_serializing_if = "<[FieldError]>::is_empty")]
     #[schema(value_type = Vec<FieldError>)]
     pub errors: &'a [FieldError],
+    /// What else a program needs to go on, by the code (RFC 9457, 3.2).
+    #[serde(flatten)]
+    #[schema(ignore)]
+    pub members: &'a serde_json::Map<String, serde_json::Value>,
 }
 
 impl Problem {
@@ -76,6 +81,7 @@ impl Problem {
             errors: Vec::new(),
             retry_after: None,
             headers: Vec::new(),
+            members: serde_json::Map::new(),
         }))
     }
 
@@ -127,6 +133,13 @@ impl Problem {
         self
     }
 
+    /// Adds an extension member to the body, for programs that know the code.
+    #[must_use]
+    pub fn member(mut self, name: &str, value: impl Into<serde_json::Value>) -> Self {
+        self.0.members.insert(name.to_owned(), value.into());
+        self
+    }
+
     /// Adds a header to the reply.
     #[must_use]
     pub fn header(mut self, name: header::HeaderName, value: HeaderValue) -> Self {
@@ -166,6 +179,7 @@ impl IntoResponse for Problem {
             errors,
             retry_after,
             headers,
+            members,
         } = *self.0;
         let body = ProblemBody {
             kind: "about:blank",
@@ -175,6 +189,7 @@ impl IntoResponse for Problem {
             detail: &detail,
             trace_id: telemetry::trace_id(),
             errors: &errors,
+            members: &members,
         };
         let bytes = serde_json::to_vec(&body).unwrap_or_default();
         let mut response = (status, bytes).into_response();

@@ -6,7 +6,7 @@ use axum::{Router, extract::ConnectInfo};
 use hyper::{body::Incoming, server::conn::http1};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{net::TcpListener, sync::Semaphore};
-use tokio_util::task::TaskTracker;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt;
 
 use crate::lifecycle::Lifecycle;
@@ -61,6 +61,7 @@ pub async fn serve_with(
         .max_headers(64);
     let slots = Arc::new(Semaphore::new(limits.connections));
     let open = TaskTracker::new();
+    let cut = CancellationToken::new();
     loop {
         let accepted = tokio::select! {
             () = life.stopping() => break,
@@ -90,7 +91,7 @@ pub async fn serve_with(
         let connection = builder
             .serve_connection(TokioIo::new(stream), service)
             .with_upgrades();
-        let stopping = life.clone();
+        let (stopping, cut) = (life.clone(), cut.clone());
         life.track(open.track_future(async move {
             let _slot = slot;
             tokio::pin!(connection);
@@ -99,7 +100,11 @@ pub async fn serve_with(
                 () = stopping.stopping() => {
                     // Lets the open request end and takes no further one.
                     connection.as_mut().graceful_shutdown();
-                    connection.await
+                    tokio::select! {
+                        outcome = connection => outcome,
+                        // A write that is under way goes on without its client.
+                        () = cut.cancelled() => return,
+                    }
                 }
             };
             if let Err(error) = outcome {
@@ -113,7 +118,11 @@ pub async fn serve_with(
         .await
         .is_err()
     {
-        tracing::warn!("requests were still open at the end of the drain");
+        tracing::warn!(
+            connections = open.len(),
+            "clients that hang are cut off at the end of the drain"
+        );
+        cut.cancel();
     }
     Ok(())
 }

@@ -105,7 +105,7 @@ pub fn service(routes: Router, info: AppInfo, life: &Lifecycle) -> Router {
 }
 
 async fn ready(State(app): State<Operations>) -> Response {
-    if app.life.is_stopping() {
+    if app.life.is_leaving() {
         return Problem::unavailable().into_response();
     }
     app.health.ready().await
@@ -153,6 +153,7 @@ pub async fn detach_writes(
     request: Request,
     next: Next,
 ) -> Response {
+    let matched = request.extensions().get::<MatchedPath>().cloned();
     let safe = matches!(
         *request.method(),
         Method::GET | Method::HEAD | Method::OPTIONS
@@ -168,7 +169,10 @@ pub async fn detach_writes(
     };
     match outcome {
         Ok(Ok(response)) => response,
-        Ok(Err(_)) => Problem::internal("the handler panicked").into_response(),
+        Ok(Err(_)) => {
+            metrics::http_panic(matched.as_ref().map_or("unmatched", MatchedPath::as_str));
+            Problem::internal("the handler panicked").into_response()
+        }
         Err(_) => Problem::new(
             StatusCode::GATEWAY_TIMEOUT,
             "timeout",

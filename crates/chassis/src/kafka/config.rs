@@ -34,10 +34,13 @@ pub struct Config {
     pub retry_delays: Vec<Duration>,
     /// The first pause after a transient fault; it doubles up to 30 s.
     pub backoff: Duration,
+    /// Silence after which a group member that has a lag is taken for stuck, and replaced.
+    pub silence: Duration,
 }
 
 impl Config {
-    /// Reads `KAFKA_BROKERS`, `KAFKA_TOPIC_PREFIX`, `KAFKA_PARTITIONS`, `KAFKA_REPLICATION` and `KAFKA_INSTANCE`.
+    /// Reads `KAFKA_BROKERS`, `KAFKA_TOPIC_PREFIX`, `KAFKA_PARTITIONS`, `KAFKA_REPLICATION`, `KAFKA_INSTANCE` and
+    /// `KAFKA_SILENCE_MS` (default 60,000).
     pub fn read(env: &mut Env, client_id: &str) -> Self {
         Self {
             brokers: env.string("KAFKA_BROKERS"),
@@ -48,6 +51,7 @@ impl Config {
             instance: env.optional("KAFKA_INSTANCE"),
             retry_delays: [1, 2, 4].map(Duration::from_secs).to_vec(),
             backoff: Duration::from_millis(100),
+            silence: Duration::from_millis(env.parsed("KAFKA_SILENCE_MS", 60_000)),
         }
     }
 
@@ -112,6 +116,8 @@ impl Config {
     /// Settings of a member of a group.
     pub(super) fn member(&self, group: &str) -> ClientConfig {
         let mut client = self.consumer(group);
+        // The lag is known from statistics, so these come more often than a silence is judged.
+        let statistics = (self.silence / 6).as_millis().clamp(100, 10_000);
         client
             .set("enable.auto.commit", "true")
             .set("auto.commit.interval.ms", "1000")
@@ -120,7 +126,7 @@ impl Config {
             // A new group begins with history; the client's default would skip it.
             .set("auto.offset.reset", "earliest")
             .set("session.timeout.ms", "10000")
-            .set("statistics.interval.ms", "10000");
+            .set("statistics.interval.ms", statistics.to_string());
         if let Some(instance) = &self.instance {
             client.set("group.instance.id", format!("{instance}.{group}"));
         }

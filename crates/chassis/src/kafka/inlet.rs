@@ -21,8 +21,6 @@ const BATCH: usize = 1000;
 /// How long a batch that is not full waits for more: what is done with it costs a transaction, whether it holds one
 /// message or a thousand.
 const GATHER: Duration = Duration::from_millis(10);
-/// Silence after which a member that has a lag is taken for stuck.
-const SILENCE: Duration = Duration::from_mins(1);
 /// How long leaving the group may take.
 const CLOSE: Duration = Duration::from_secs(5);
 
@@ -91,8 +89,9 @@ impl Inlet {
         if let Some(message) = self.waiting.pop_front() {
             return Ok(message);
         }
+        let silence = self.config.silence;
         loop {
-            match timeout(SILENCE, self.client.recv()).await {
+            match timeout(silence, self.client.recv()).await {
                 Ok(Ok(message)) => {
                     let message = Message::copy(
                         &message,
@@ -104,7 +103,7 @@ impl Inlet {
                 }
                 Ok(Err(error)) => self.judge(error)?,
                 Err(_) if self.client.context().lag() > 0 => {
-                    anyhow::bail!("messages wait, but none came for {SILENCE:?}")
+                    anyhow::bail!("messages wait, but none came for {silence:?}")
                 }
                 Err(_) => {}
             }

@@ -36,6 +36,13 @@ static REQUEST_SECONDS: LazyLock<HistogramVec> = LazyLock::new(|| {
         LATENCY_SECONDS,
     )
 });
+static PANICS: LazyLock<IntCounterVec> = LazyLock::new(|| {
+    counter(
+        "http_panics_total",
+        "Requests whose handler panicked.",
+        &["route"],
+    )
+});
 static RESIDENT: LazyLock<GaugeVec> = LazyLock::new(|| {
     gauge(
         "process_resident_memory_bytes",
@@ -83,6 +90,11 @@ pub fn http_request(method: &Method, route: &str, status: u16, elapsed: Duration
     REQUEST_SECONDS
         .with_label_values(&[method, route])
         .observe(elapsed.as_secs_f64());
+}
+
+/// Counts one request whose handler panicked.
+pub fn http_panic(route: &str) {
+    PANICS.with_label_values(&[route]).inc();
 }
 
 /// Every metric of this process in Prometheus' text format.

@@ -32,6 +32,37 @@ async fn open(database: &Database, pool: u32) -> Db {
         .expect("the database is there")
 }
 
+#[tokio::test]
+async fn a_transaction_that_idles_for_five_seconds_is_ended_by_the_server_and_pins_nothing() {
+    let database = Database::create("chassis", &MIGRATOR).await;
+    let db = open(&database, 2).await;
+    let mut forgotten = db.begin().await.expect("a transaction");
+    let pid: i32 =
+        sqlx::query_scalar("select pg_backend_pid() from (select txid_current()) as pinned")
+            .fetch_one(&mut *forgotten)
+            .await
+            .expect("it pins what it sees");
+    testkit::eventually("the server has ended it", async || {
+        let open = sqlx::query_scalar("select count(*) from pg_stat_activity where pid = $1");
+        let open: i64 = open
+            .bind(pid)
+            .fetch_one(db.pool())
+            .await
+            .expect("an answer");
+        (open == 0).then_some(())
+    })
+    .await;
+    let late = sqlx::query("insert into rows values (1)")
+        .execute(&mut *forgotten)
+        .await;
+    assert!(late.is_err_and(|error| db::is_unavailable(&error)));
+    let rows: i64 = sqlx::query_scalar("select count(*) from rows")
+        .fetch_one(db.pool())
+        .await
+        .expect("the pool goes on");
+    assert_eq!(rows, 0);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_thousand_dropped_begins_lose_no_row_and_leave_the_pool_healthy() {
     let database = Database::create("chassis", &MIGRATOR).await;

@@ -252,6 +252,74 @@ async fn a_client_that_dribbles_its_header_is_cut_off() {
 }
 
 #[tokio::test]
+async fn a_handler_that_panics_costs_its_own_request_alone_and_is_counted() {
+    let running = start(routes(), Health::new()).await;
+    for _ in 0..3 {
+        for request in [
+            running.client.get(running.at("/panic")),
+            running.client.post(running.at("/panic")),
+        ] {
+            let reply = request.send().await.expect("an answer");
+            assert_eq!(reply.status(), StatusCode::INTERNAL_SERVER_ERROR);
+            assert_eq!(problem_code(reply).await, "internal");
+        }
+    }
+    let alive = running.client.get(running.at("/livez")).send().await;
+    assert_eq!(alive.expect("an answer").status(), StatusCode::OK);
+    let metrics = running.client.get(running.at("/metrics")).send().await;
+    let metrics = metrics.expect("an answer").text().await.expect("a text");
+    let counted = metrics
+        .lines()
+        .find_map(|line| line.strip_prefix(r#"http_panics_total{route="/panic"} "#));
+    let counted: u64 = counted
+        .expect("panics are counted")
+        .parse()
+        .expect("a number");
+    // Other tests of this process panic on the same route.
+    assert!(counted >= 6, "{counted}");
+    assert!(!running.life().is_stopping());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_does_not_read_is_cut_off_at_the_end_of_the_drain() {
+    let page = get(|| async { vec![b'x'; 4 << 20] });
+    let listening = |listener, life: chassis::lifecycle::Lifecycle| async move {
+        let limits = Limits {
+            drain: Duration::from_millis(200),
+            ..Limits::default()
+        };
+        let routes = Router::new()
+            .route("/", page)
+            .route("/readyz", get(|| async {}));
+        serve_with(listener, routes, &life, limits).await
+    };
+    let running = testkit::serve(listening).await;
+    let address = running.url.trim_start_matches("http://").to_owned();
+    let mut deaf = TcpStream::connect(address).expect("the server listens");
+    let asked = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n".repeat(20);
+    deaf.write_all(&asked).expect("it takes the requests");
+    let mut first = [0; 12];
+    deaf.read_exact(&mut first).expect("it has begun to answer");
+    let stopped = running.stop();
+    // Long before the grace of all tasks is over.
+    let stopped = tokio::time::timeout(Duration::from_secs(10), stopped).await;
+    stopped.expect("the process does not wait for it");
+}
+
+#[tokio::test]
+async fn a_process_that_leaves_is_not_ready_and_serves_until_it_stops() {
+    let running = start(routes(), Health::new()).await;
+    running.life().leave();
+    let ready = running.client.get(running.at("/readyz")).send().await;
+    let ready = ready.expect("an answer").status();
+    assert_eq!(ready, StatusCode::SERVICE_UNAVAILABLE);
+    let served = running.client.get(running.at("/path/7")).send().await;
+    assert_eq!(served.expect("an answer").status(), StatusCode::OK);
+    assert!(running.life().is_leaving() && !running.life().is_stopping());
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn readiness_depends_on_required_checks_alone() {
     for (database, kafka, ready, health, status) in [
         (true, true, 200, 200, "healthy"),

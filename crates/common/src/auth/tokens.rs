@@ -1,6 +1,7 @@
-//! Capability tokens that need no storage: the ticket to pay for a pledge, and a guest's key to it.
+//! Capability tokens that need no storage: the ticket to pay for a pledge, a guest's key to it, and a donor's word that
+//! something unusual is meant.
 //!
-//! Both are HMAC-SHA-256 (RFC 2104) under one secret with separate labels, so that neither can pass for the other.
+//! All are HMAC-SHA-256 (RFC 2104) under one secret with separate labels, so that none can pass for another.
 //! They carry ids and amounts, never an e-mail address or a name.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -10,11 +11,12 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use std::sync::Arc;
+use uuid::Uuid;
 
 use crate::{
     events::Capture,
     ids::{CampaignId, ContactId, PledgeId, UserId},
-    money::Money,
+    money::{Extras, Money},
 };
 
 type HmacSha256 = Hmac<Sha256>;
@@ -32,8 +34,10 @@ pub struct Ticket {
     pub donor_id: Option<UserId>,
     /// Who gives, as a pseudonym (see [`donor_ref`]).
     pub donor_ref: String,
-    /// The gift.
+    /// The whole charge: the gift and what is added to it.
     pub amount: Money,
+    /// How much of it is not the gift.
+    pub extras: Extras,
     /// When the provider is to take the money.
     pub capture: Capture,
     /// When the pledge expires.
@@ -63,7 +67,11 @@ pub enum TicketError {
 pub struct Signer {
     tickets: Arc<HmacSha256>,
     guests: Arc<HmacSha256>,
+    confirmations: Arc<HmacSha256>,
 }
+
+/// How much of a tag the short tokens carry, in bytes: half, the least that RFC 2104 advises.
+const SHORT_TAG: usize = 16;
 
 impl Signer {
     /// Takes the shared secret.
@@ -75,8 +83,9 @@ impl Signer {
             Arc::new(mac(&derive.finalize().into_bytes()))
         };
         Self {
-            tickets: keyed("careforall ticket v2"),
-            guests: keyed("careforall guest token v1"),
+            tickets: keyed("careforall ticket v3"),
+            guests: keyed("careforall guest token v2"),
+            confirmations: keyed("careforall confirmation v1"),
         }
     }
 
@@ -106,14 +115,44 @@ impl Signer {
         }
     }
 
-    /// The guest token of a pledge; the same each time, so that a replayed reply carries it again.
+    /// The guest token of a pledge; the same each time, so that a replayed reply carries it again. It holds the pledge's
+    /// id, so that whoever sends it needs to say nothing else.
     pub fn guest_token(&self, pledge: PledgeId) -> String {
-        URL_SAFE_NO_PAD.encode(tag(&self.guests, pledge.get().as_bytes()))
+        let id = pledge.get();
+        let tag = tag(&self.guests, id.as_bytes());
+        URL_SAFE_NO_PAD.encode([id.as_bytes(), &tag[..SHORT_TAG]].concat())
+    }
+
+    /// The pledge that `token` is the guest token of.
+    pub fn guest_of(&self, token: &str) -> Option<PledgeId> {
+        let bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
+        let (id, sent) = bytes.split_first_chunk::<16>()?;
+        verify_short(&self.guests, id, sent)?;
+        Some(Uuid::from_bytes(*id).into())
     }
 
     /// Whether `token` is the guest token of `pledge`, in constant time.
     pub fn is_guest_of(&self, token: &str, pledge: PledgeId) -> bool {
-        verify(&self.guests, pledge.get().as_bytes(), token).is_some()
+        self.guest_of(token) == Some(pledge)
+    }
+
+    /// A token that gives `what` back to us as confirmed, until `expires_at`.
+    pub fn confirmation(&self, what: &[u8], expires_at: DateTime<Utc>) -> String {
+        let until = expires_at.timestamp_micros().to_be_bytes();
+        let tag = tag(&self.confirmations, &[&until, what].concat());
+        URL_SAFE_NO_PAD.encode([until.as_slice(), &tag[..SHORT_TAG]].concat())
+    }
+
+    /// Whether `token` confirms `what` at `now`.
+    pub fn is_confirmed(&self, token: &str, what: &[u8], now: DateTime<Utc>) -> bool {
+        let Ok(bytes) = URL_SAFE_NO_PAD.decode(token) else {
+            return false;
+        };
+        let Some((until, sent)) = bytes.split_first_chunk::<8>() else {
+            return false;
+        };
+        let genuine = verify_short(&self.confirmations, &[until, what].concat(), sent).is_some();
+        genuine && now.timestamp_micros() < i64::from_be_bytes(*until)
     }
 }
 
@@ -141,4 +180,13 @@ fn verify(keyed: &HmacSha256, message: &[u8], sent: &str) -> Option<()> {
     let mut keyed = keyed.clone();
     keyed.update(message);
     keyed.verify_slice(&sent).ok()
+}
+
+fn verify_short(keyed: &HmacSha256, message: &[u8], sent: &[u8]) -> Option<()> {
+    if sent.len() != SHORT_TAG {
+        return None;
+    }
+    let mut keyed = keyed.clone();
+    keyed.update(message);
+    keyed.verify_truncated_left(sent).ok()
 }

@@ -53,6 +53,12 @@ named! {
         Rejected = "campaign.rejected",
         /// It ended.
         Closed = "campaign.closed",
+        /// It was called off.
+        Cancelled = "campaign.cancelled",
+        /// An admin stopped it.
+        Suspended = "campaign.suspended",
+        /// An admin let it go on.
+        Resumed = "campaign.resumed",
     }
 }
 
@@ -77,6 +83,9 @@ pub struct CampaignState {
     pub ends_at: Option<DateTime<Utc>>,
     /// When the money of its gifts is taken.
     pub capture: Capture,
+    /// The account that moved it, where one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moved_by: Option<UserId>,
     /// Version of this snapshot.
     pub version: i64,
     /// When it came to stand so.

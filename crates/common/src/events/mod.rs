@@ -10,6 +10,7 @@ mod campaign;
 mod contact;
 mod payment;
 mod pledge;
+mod snapshots;
 pub mod topics;
 mod totals;
 mod user;
@@ -18,6 +19,7 @@ pub use campaign::{CampaignKind, CampaignState, CampaignStatus, Capture};
 pub use contact::ContactState;
 pub use payment::{Failure, PaymentEvent, PaymentKind};
 pub use pledge::{PledgeEvent, PledgeKind, PledgeStatus, Visibility};
+pub use snapshots::PaymentSnapshots;
 pub use totals::{TotalsKind, TotalsUpdated};
 pub use user::{Role, UserEvent, UserKind, UserStatus};
 

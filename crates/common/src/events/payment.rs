@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Event, topics};
 use crate::ids::{CampaignId, ContactId, PaymentId, PledgeId, UserId};
-use crate::money::Money;
+use crate::money::{Extras, Money};
 use crate::named::named;
 use crate::payment::State;
 
@@ -28,6 +28,14 @@ named! {
         Cancelled = "payment.cancelled",
         /// All captured money went back.
         Refunded = "payment.refunded",
+        /// A part of the captured money went back.
+        PartlyRefunded = "payment.partly_refunded",
+        /// Money that went back came back, because it could not be paid out.
+        RefundFailed = "payment.refund_failed",
+        /// The donor's bank took money back for good.
+        DisputeLost = "payment.dispute_lost",
+        /// The donor's bank returned money that it had taken back.
+        DisputeReversed = "payment.dispute_reversed",
         /// Money was taken on an ended payment.
         LateCaptured = "payment.late_captured",
         /// One try was declined; it can still be paid.
@@ -69,15 +77,18 @@ pub struct PaymentEvent {
     pub previous: Option<State>,
     /// The states passed on the way, lowest first.
     pub implied: Vec<State>,
-    /// The gift; the four amounts below are in its currency.
+    /// The whole charge, the gift and what was added to it; the amounts below are in its currency.
     pub amount: Money,
+    /// How much of the whole charge is not the gift.
+    #[serde(default, skip_serializing_if = "Extras::is_none")]
+    pub extras: Extras,
     /// Held or taken so far, in minor units.
     pub authorized: i64,
     /// Taken so far, in minor units.
     pub captured: i64,
     /// Given back so far, in minor units.
     pub refunded: i64,
-    /// Lost in disputes so far, in minor units.
+    /// Lost in disputes so far out of what was left after refunds, in minor units.
     pub disputed: i64,
     /// Who takes the money, such as `stripe`.
     pub provider: String,
@@ -89,6 +100,13 @@ pub struct PaymentEvent {
     pub version: i64,
     /// When it came to stand so.
     pub occurred_at: DateTime<Utc>,
+}
+
+impl PaymentEvent {
+    /// How much of an amount so far (held, taken, given back, lost) is the campaign's, in minor units.
+    pub fn gift(&self, amount: i64) -> i64 {
+        self.extras.split(self.amount.minor, amount).gift
+    }
 }
 
 impl Event for PaymentEvent {

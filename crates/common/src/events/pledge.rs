@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Capture, Event, topics};
 use crate::ids::{CampaignId, ContactId, PaymentId, PledgeId, UserId};
-use crate::money::Money;
+use crate::money::{Extras, Money, MoneyError};
 use crate::named::named;
 
 named! {
@@ -47,6 +47,8 @@ named! {
         Created = "pledge.created",
         /// Its status followed a payment.
         Updated = "pledge.updated",
+        /// The donor wants it called off; its payment decides whether it still can be.
+        CancelRequested = "pledge.cancel_requested",
     }
 }
 
@@ -69,6 +71,9 @@ pub struct PledgeEvent {
     pub contact_id: ContactId,
     /// The gift.
     pub amount: Money,
+    /// What is charged on top of it.
+    #[serde(default, skip_serializing_if = "Extras::is_none")]
+    pub extras: Extras,
     /// When its money is taken, as the campaign had it when the pledge was made.
     pub capture: Capture,
     /// What the public sees.
@@ -79,6 +84,9 @@ pub struct PledgeEvent {
     pub message: Option<String>,
     /// Where it stands.
     pub status: PledgeStatus,
+    /// When the donor asked to call it off, if ever.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cancel_requested_at: Option<DateTime<Utc>>,
     /// When it lapses unless paid.
     pub expires_at: DateTime<Utc>,
     /// When the donor made it.
@@ -87,6 +95,17 @@ pub struct PledgeEvent {
     pub version: i64,
     /// When it came to stand so.
     pub occurred_at: DateTime<Utc>,
+}
+
+impl PledgeEvent {
+    /// What is to be charged in all; out of range where it leaves 64 bits.
+    ///
+    /// # Errors
+    /// [`MoneyError::Overflow`].
+    pub fn charge(&self) -> Result<Money, MoneyError> {
+        self.amount
+            .checked_add(Money::new(self.extras.sum(), self.amount.currency))
+    }
 }
 
 impl Event for PledgeEvent {

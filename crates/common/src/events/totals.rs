@@ -33,6 +33,9 @@ pub struct TotalsUpdated {
     pub captured: Money,
     /// Given back.
     pub refunded: Money,
+    /// Lost in disputes; older events do not tell.
+    #[serde(default)]
+    pub disputed: Option<Money>,
     /// Donors behind the captured gifts, each counted once.
     pub donors: i64,
     /// What the campaign hopes to raise, once known here.

@@ -5,9 +5,11 @@
 //! whether one makes sense is for the business rule to say.
 
 mod currency;
+mod extras;
 mod given;
 
 pub use currency::{Currency, UnknownCurrency};
+pub use extras::{Extras, Parts};
 pub use given::{GivenMoney, InvalidMoney};
 
 use serde::{Deserialize, Serialize};

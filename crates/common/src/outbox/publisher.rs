@@ -26,6 +26,11 @@ const GATHER: Duration = Duration::from_millis(20);
 const SWEEP: Duration = Duration::from_millis(500);
 /// How long a relay that is not the leader, or has lost its broker or database, waits before it tries again.
 const PAUSE: Duration = Duration::from_millis(500);
+/// How long the session of a leader may idle before the server ends it, and its lock goes to another one: a process that
+/// was frozen leads no more. In milliseconds.
+const LEASE: &str = "4000";
+/// How often a leader that waits for the broker shows that it lives.
+const HEARTBEAT: Duration = Duration::from_secs(1);
 /// Key of the advisory lock, together with the schema: "outbox".
 const LOCK: i32 = 0x6f62;
 
@@ -126,6 +131,10 @@ pub fn spawn_publisher(source: &'static str, db: &Db, kafka: &Kafka, life: &Life
 async fn lead(source: &str, db: &Db, producer: &Producer, life: &Lifecycle) -> anyhow::Result<()> {
     // The lock belongs to this connection. Rounds run on it too, so whoever lost the lock cannot publish on.
     let mut connection = db.dedicated().await.context("connecting")?;
+    sqlx::query("select set_config('idle_session_timeout', $1, false)")
+        .bind(LEASE)
+        .execute(&mut connection)
+        .await?;
     let leads: bool =
         sqlx::query_scalar("select pg_try_advisory_lock($1, hashtext(current_schema()))")
             .bind(LOCK)
@@ -186,7 +195,7 @@ async fn publish_batch(
     }
     let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
     let records = rows.into_iter().map(|row| record(row, source)).collect();
-    let results = producer.send_all(records).await;
+    let results = leading(connection, producer.send_all(records)).await?;
     let sent = results.iter().take_while(|result| result.is_ok()).count();
     if let Some(Err(error)) = results.get(sent) {
         tracing::warn!(%error, "an event could not be published");
@@ -194,7 +203,7 @@ async fn publish_batch(
     chassis::failpoint!("outbox.after_publish");
     sqlx::query("delete from outbox where id = any($1)")
         .bind(&ids[..sent])
-        .execute(connection)
+        .execute(&mut *connection)
         .await?;
     PUBLISHED.with_label_values::<&str>(&[]).inc_by(sent as u64);
     pending(ids.len() - sent);
@@ -203,6 +212,23 @@ async fn publish_batch(
         sent,
         last: ids[..sent].last().copied().unwrap_or_default(),
     })
+}
+
+/// Waits for the broker, while the session that holds the lock is kept from idling.
+///
+/// # Errors
+/// When the session has ended, and somebody else may lead. What is on its way to the broker may then come twice.
+async fn leading<T>(
+    connection: &mut PgConnection,
+    sending: impl Future<Output = T>,
+) -> Result<T, sqlx::Error> {
+    tokio::pin!(sending);
+    loop {
+        match tokio::time::timeout(HEARTBEAT, &mut sending).await {
+            Ok(sent) => return Ok(sent),
+            Err(_) => sqlx::query("select 1").execute(&mut *connection).await?,
+        };
+    }
 }
 
 #[expect(

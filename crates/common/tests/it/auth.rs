@@ -10,7 +10,7 @@ use common::{
     },
     events::Capture,
     ids::{CampaignId, ContactId, PledgeId, UserId},
-    money::{Currency, Money},
+    money::{Currency, Extras, Money},
 };
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::json;
@@ -136,6 +136,7 @@ fn ticket() -> Ticket {
         donor_id: None,
         donor_ref: "pseudonym".into(),
         amount: Money::new(2500, Currency::parse("USD").expect("USD is a currency")),
+        extras: Extras::default(),
         capture: Capture::Automatic,
         pledge_expires_at: now + Duration::minutes(30),
         expires_at: now + Duration::minutes(30),
@@ -194,6 +195,37 @@ fn a_guest_token_opens_its_own_pledge_and_no_label_passes_for_another() {
     assert!(!signer.is_guest_of("", mine) && !signer.is_guest_of("!", mine));
     let signed = signer.ticket(&ticket());
     assert!(!signer.is_guest_of(signed.split_once('.').expect("two parts").1, mine));
+}
+
+#[test]
+fn a_guest_token_names_its_pledge_and_nothing_else_names_one() {
+    let signer = Signer::new(&testkit::token_secret());
+    let pledge = PledgeId::new();
+    let token = signer.guest_token(pledge);
+    assert_eq!(signer.guest_of(&token), Some(pledge));
+    // The id is in clear: without the tag, with another's, or with a part of it, the token is worth nothing.
+    for end in 0..token.len() {
+        assert_eq!(signer.guest_of(&token[..end]), None, "{end}");
+    }
+    let other = signer.guest_token(PledgeId::new());
+    assert_eq!(
+        signer.guest_of(&format!("{}{}", &token[..22], &other[22..])),
+        None
+    );
+    assert_eq!(signer.guest_of(&format!("{token}AAAA")), None);
+}
+
+#[test]
+fn a_confirmation_is_good_for_one_thing_and_a_while() {
+    let signer = Signer::new(&testkit::token_secret());
+    let now = Clock::system().now();
+    let token = signer.confirmation(b"this", now + Duration::minutes(10));
+    assert!(signer.is_confirmed(&token, b"this", now));
+    assert!(!signer.is_confirmed(&token, b"that", now));
+    assert!(!signer.is_confirmed(&token, b"this", now + Duration::minutes(10)));
+    for other in ["", "!", &token[..20], &signer.guest_token(PledgeId::new())] {
+        assert!(!signer.is_confirmed(other, b"this", now), "{other}");
+    }
 }
 
 #[test]

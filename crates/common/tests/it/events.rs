@@ -8,7 +8,7 @@ use common::events::{
     PaymentEvent, PaymentKind, PledgeEvent, PledgeKind, PledgeStatus, Role, TotalsKind,
     TotalsUpdated, UserEvent, UserKind, UserStatus, Visibility, topics,
 };
-use common::money::{Currency, Money};
+use common::money::{Currency, Extras, Money};
 use common::payment::State;
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -62,6 +62,7 @@ fn campaign_state() {
         minimum: 100,
         ends_at: Some(at("2026-12-31T23:59:59Z")),
         capture: Capture::Automatic,
+        moved_by: None,
         version: 3,
         occurred_at: at("2026-01-02T03:04:05.000006Z"),
     };
@@ -81,6 +82,8 @@ fn pledge_event() {
         donor_ref: "9f86d081884c7d65".to_owned(),
         contact_id: id(CONTACT),
         amount: usd(2500),
+        extras: Extras::default(),
+        cancel_requested_at: None,
         capture: Capture::Automatic,
         visibility: Visibility::Public,
         public_name: Some("Ada".to_owned()),
@@ -111,6 +114,7 @@ fn payment_event() {
         previous: Some(State::Pending),
         implied: vec![State::Authorized],
         amount: usd(2500),
+        extras: Extras::default(),
         authorized: 2500,
         captured: 2500,
         refunded: 0,
@@ -172,6 +176,7 @@ fn totals_updated() {
         authorized: usd(0),
         captured: usd(2500),
         refunded: usd(2600),
+        disputed: Some(usd(0)),
         donors: 1,
         goal: None,
         as_of: at("2026-01-02T03:05:00Z"),
@@ -241,6 +246,9 @@ fn names_are_spelt_alike_everywhere() {
             "campaign.approved",
             "campaign.rejected",
             "campaign.closed",
+            "campaign.cancelled",
+            "campaign.suspended",
+            "campaign.resumed",
         ],
     );
     spelling(Capture::ALL, &["automatic", "manual"]);
@@ -256,7 +264,14 @@ fn names_are_spelt_alike_everywhere() {
             "REFUNDED",
         ],
     );
-    spelling(PledgeKind::ALL, &["pledge.created", "pledge.updated"]);
+    spelling(
+        PledgeKind::ALL,
+        &[
+            "pledge.created",
+            "pledge.updated",
+            "pledge.cancel_requested",
+        ],
+    );
     spelling(Visibility::ALL, &["PUBLIC", "ANONYMOUS", "HIDDEN_AMOUNT"]);
     spelling(
         PaymentKind::ALL,
@@ -269,6 +284,10 @@ fn names_are_spelt_alike_everywhere() {
             "payment.expired",
             "payment.cancelled",
             "payment.refunded",
+            "payment.partly_refunded",
+            "payment.refund_failed",
+            "payment.dispute_lost",
+            "payment.dispute_reversed",
             "payment.late_captured",
             "payment.attempt_failed",
         ],

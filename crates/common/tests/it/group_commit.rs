@@ -176,3 +176,42 @@ async fn a_row_that_another_process_holds_is_in_progress_and_its_neighbours_are_
     assert_eq!(writer.commit(7).await.expect("its twin has committed"), 70);
     assert_eq!(count(&database, "select count(*) from gifts").await, 10);
 }
+
+/// Takes longer for each batch than an item waits.
+struct Slow;
+
+impl Batch for Slow {
+    type Item = i64;
+    type Outcome = ();
+    const TRANSACTION: bool = false;
+
+    async fn write(
+        &self,
+        connection: &mut PgConnection,
+        items: &[i64],
+    ) -> Result<Vec<()>, sqlx::Error> {
+        sqlx::query("insert into gifts select unnest($1::bigint[]) from pg_sleep(0.8)")
+            .bind(items)
+            .execute(connection)
+            .await?;
+        Ok(items.iter().map(|_| ()).collect())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_has_waited_too_long_is_refused_unwritten_and_what_is_acknowledged_is_there() {
+    let (database, db, life) = open().await;
+    let writer = Writer::spawn("slow", Slow, &db, &life);
+    // Eight batches, of which no more than four begin in time.
+    let outcomes = join_all((1..=1000).map(|n| writer.commit(n))).await;
+    let written = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
+    let busy = outcomes
+        .iter()
+        .filter(|outcome| matches!(outcome, Err(Error::Busy)));
+    assert_eq!(written + busy.count(), 1000, "{outcomes:?}");
+    assert!((1..1000).contains(&written), "{written} were written");
+    let rows = count(&database, "select count(*) from gifts").await;
+    assert_eq!(rows, i64::try_from(written).expect("few"));
+    // The next one finds nobody before it.
+    writer.commit(2000).await.expect("it is written");
+}

@@ -1,6 +1,6 @@
 //! Money is exact or refused.
 
-use common::money::{Currency, GivenMoney, InvalidMoney, Money, MoneyError};
+use common::money::{Currency, Extras, GivenMoney, InvalidMoney, Money, MoneyError, Parts};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
@@ -168,5 +168,54 @@ proptest! {
         let money = Money::new(minor, Currency::all().nth(at).unwrap());
 
         prop_assert_eq!(read(&serde_json::to_string(&money).unwrap()), Ok(money));
+    }
+}
+
+#[test]
+fn a_charge_divides_as_the_donor_chose_and_a_half_goes_to_the_even() {
+    let extras = Extras {
+        tip: 200,
+        covered_fee: 100,
+    };
+    let parts = |gift, tip, covered_fee| Parts {
+        gift,
+        tip,
+        covered_fee,
+    };
+    assert_eq!(extras.split(1300, 1300), parts(1000, 200, 100));
+    assert_eq!(extras.split(1300, 0), parts(0, 0, 0));
+    assert_eq!(extras.split(1300, 650), parts(500, 100, 50));
+    let half = Extras {
+        tip: 1,
+        covered_fee: 0,
+    };
+    assert_eq!(half.split(2, 1), parts(0, 1, 0));
+    assert_eq!(half.split(2, 3), parts(2, 1, 0));
+    assert_eq!(Extras::default().split(1300, 7), parts(7, 0, 0));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { rng_seed: RngSeed::Fixed(7), ..ProptestConfig::default() })]
+
+    /// Whatever part of a charge is captured or given back, its parts sum to it, none is negative, each grows with
+    /// the amount, and nobody gets more than the donor chose.
+    #[test]
+    fn parts_sum_to_the_amount_and_grow_with_it(
+        gift in 1_i64..1_000_000_000, tip in 0_i64..1_000_000_000, covered_fee in 0_i64..1_000_000_000,
+        less in 0.0..=1.0_f64, more in 0.0..=1.0_f64,
+    ) {
+        let extras = Extras { tip, covered_fee };
+        let charged = gift + tip + covered_fee;
+        #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "any part will do")]
+        let of = |share: f64| ((charged as f64 * share) as i64).clamp(0, charged);
+        let (less, more) = (of(less.min(more)), of(less.max(more)));
+        let (a, b) = (extras.split(charged, less), extras.split(charged, more));
+        for (parts, amount) in [(a, less), (b, more)] {
+            prop_assert_eq!(parts.gift + parts.tip + parts.covered_fee, amount);
+            prop_assert!(parts.gift >= 0 && parts.tip >= 0 && parts.covered_fee >= 0);
+            prop_assert!(parts.gift <= gift);
+        }
+        prop_assert!(a.gift <= b.gift && a.tip + a.covered_fee <= b.tip + b.covered_fee);
+        prop_assert_eq!(extras.split(charged, charged), Parts { gift, tip, covered_fee });
     }
 }
