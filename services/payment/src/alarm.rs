@@ -20,8 +20,8 @@ pub const INTENT_MISMATCH: &str = "intent_mismatch";
 pub const SECOND_INTENT: &str = "second_intent";
 /// The provider does not accept our key or our requests.
 pub const PSP_MISCONFIGURED: &str = "psp_misconfigured";
-/// A call without an answer is too old to be repeated: the provider may have forgotten its key.
-pub const UNRESOLVED_INTENT: &str = "unresolved_intent";
+/// The provider took money that nobody asked for.
+pub const SUSPENSE: &str = "suspense";
 
 /// A set of ledger entries does not sum to zero, behind the database's back.
 pub const LEDGER_IMBALANCE: &str = "ledger_imbalance";

@@ -79,6 +79,12 @@ impl Breaker {
         };
     }
 
+    /// Notes that a call that could wait failed: as a probe it counts, and otherwise it shuts out no donor.
+    pub fn failed_patiently(&self) -> bool {
+        let is_probe = matches!(*self.lock(), State::Probing { .. });
+        is_probe && self.failed()
+    }
+
     /// Notes a failure to connect or a timeout, and says whether it opened the breaker.
     pub fn failed(&self) -> bool {
         let mut state = self.lock();

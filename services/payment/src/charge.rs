@@ -23,14 +23,13 @@ use crate::{
     db::{
         lookup,
         payments::{self, NewPayment, Saved},
-        transitions,
     },
     domain::{Called, Decline, Origin, Outcome, Payment, Told},
     error::Error,
-    ledger::{self, Booked},
     opening::{New, Opened, Opening, Openings},
     provider::{Failure, Intent, Stripe},
     recording::{Recorded, Recording, Recordings},
+    transition::{self, Made},
 };
 
 /// Opens intents.
@@ -70,13 +69,14 @@ pub struct Asked {
 }
 
 impl Charges {
-    /// Prepares the way to the provider; nothing is sent yet. `resolve_after` is how long a call may go without an
+    /// Prepares the way to the provider, which gets `rate` requests a second; nothing is sent yet. `resolve_after` is how long a call may go without an
     /// answer before it is repeated.
     ///
     /// # Errors
     /// When the client cannot be set up.
     pub fn new(
         config: &Psp,
+        rate: u32,
         resolve_after: Duration,
         clock: &Clock,
         db: &Db,
@@ -86,7 +86,7 @@ impl Charges {
         Ok(Self {
             db: db.clone(),
             clock: clock.clone(),
-            psp: Stripe::new(config, clock)?,
+            psp: Stripe::new(config, rate, clock)?,
             openings: Writer::spawn("openings", openings, db, life),
             recordings: Writer::spawn("recordings", Recordings, db, life),
             checkout_url: config.checkout_url.trim_end_matches('/').to_owned(),
@@ -95,21 +95,36 @@ impl Charges {
         })
     }
 
+    /// The provider.
+    pub fn psp(&self) -> &Stripe {
+        &self.psp
+    }
+
     /// Finds or makes the pledge's payment, and notes that its intent is about to be asked for.
     ///
     /// # Errors
     /// 404 or 410 where there is none and none can be made.
-    pub async fn begin(&self, payer: Payer, claim: Option<Claim>) -> Result<Begun, Error> {
+    pub async fn begin(
+        &self,
+        payer: Payer,
+        claim: Option<Claim>,
+        client: Option<String>,
+    ) -> Result<Begun, Error> {
         let now = self.clock.now();
         let (pledge, new, absent) = match payer {
             Payer::Pledge(pledge) => (pledge, None, Error::NotThereYet),
             Payer::Ticket(ticket) => {
                 let lives = ticket.pledge_expires_at > now;
-                let new = lives.then(|| self.new_payment(&ticket, now));
+                let new = lives.then(|| self.new_payment(&ticket, client.clone(), now));
                 (ticket.pledge_id, new, Error::PledgeExpired)
             }
         };
-        let opening = Opening { claim, pledge, new };
+        let opening = Opening {
+            claim,
+            pledge,
+            new,
+            client,
+        };
         match self.openings.commit(opening).await? {
             Opened::Found(called) => Ok(Begun::Found(called)),
             Opened::Replayed(reply) => Ok(Begun::Replayed(reply)),
@@ -125,7 +140,7 @@ impl Charges {
     /// not answer.
     pub async fn ask(&self, called: Box<Called>) -> Result<Asked, Error> {
         let payment = &called.payment;
-        if !payment.state.is_live() {
+        if !payment.may_be_paid() {
             return Err(Error::Closed);
         }
         if payment.state == State::Pending && payment.expires_at <= self.clock.now() {
@@ -198,7 +213,17 @@ impl Charges {
         }
     }
 
-    fn new_payment(&self, ticket: &Ticket, now: DateTime<Utc>) -> New {
+    /// Records an intent that was found in the provider's list.
+    ///
+    /// # Errors
+    /// When it is not the one asked for, or another is recorded already.
+    pub async fn adopt(&self, payment: Payment, intent: Intent) -> Result<(), Error> {
+        let asked = self.check(payment, intent)?;
+        self.finish(&asked, None).await?;
+        Ok(())
+    }
+
+    fn new_payment(&self, ticket: &Ticket, client: Option<String>, now: DateTime<Utc>) -> New {
         let (mut payment, created) = Payment::first(origin(ticket), now);
         // It is made because somebody is about to pay.
         payment.outcome = Outcome::Requested;
@@ -208,6 +233,7 @@ impl Charges {
                 frozen: payment.frozen(),
                 payment,
                 retry_at: Some(now + self.resolve_after),
+                client,
             },
         }
     }
@@ -248,8 +274,8 @@ impl Charges {
             } => {
                 let decline = Decline {
                     code: code.clone(),
-                    decline_code: None,
                     message,
+                    ..Decline::default()
                 };
                 self.fail(id, &decline).await?;
                 Ok(if declined {
@@ -263,7 +289,10 @@ impl Charges {
                 payments::unanswered(self.db.pool(), id, retry_at).await?;
                 Ok(Error::PspUnavailable)
             }
-            Failure::Unavailable(_) | Failure::Misconfigured(_) => Ok(Error::PspUnavailable),
+            Failure::Unavailable(_)
+            | Failure::Misconfigured(_)
+            | Failure::Missing
+            | Failure::Unfit { .. } => Ok(Error::PspUnavailable),
         }
     }
 
@@ -291,27 +320,15 @@ impl Charges {
             payment: &payment,
             was,
         };
-        payments::save(&mut tx, &[saved]).await?;
         let trace_id = telemetry::trace_id();
-        let recorded = |step: &_| transitions::Recorded {
-            payment_id: id,
-            version: payment.version,
-            step: *step,
+        let made = Made {
+            change: &change,
             cause: "provider.refused",
             psp_event: None,
             trace_id: trace_id.as_deref(),
-            at: now,
+            traceparent: transition::trace(&payment, &change),
         };
-        let steps: Vec<_> = change.transitions.iter().map(recorded).collect();
-        transitions::insert_all(&mut tx, &steps).await?;
-        let booked = Booked {
-            payment_id: id,
-            moved: &change.moved,
-            trace_id: trace_id.as_deref(),
-            at: now,
-        };
-        ledger::write(&mut tx, &[booked]).await?;
-        outbox::enqueue(&mut tx, &change.event, payment.traceparent.clone()).await?;
+        transition::write(&mut tx, &[saved], &[made]).await?;
         tx.commit().await?;
         tracing::info!(payment.id = %id, kind = change.event.kind(), "the payment can never be made");
         Ok(())
@@ -333,6 +350,7 @@ fn origin(ticket: &Ticket) -> Origin {
         donor_ref: ticket.donor_ref.clone(),
         contact_id: ticket.contact_id,
         amount: ticket.amount,
+        extras: ticket.extras,
         capture: ticket.capture,
         expires_at: ticket.pledge_expires_at,
         traceparent: ticket.traceparent.clone().or_else(telemetry::traceparent),

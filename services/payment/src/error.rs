@@ -5,7 +5,7 @@ use chassis::http::Problem;
 use common::{auth::tokens::TicketError, group_commit, idempotency};
 use http::StatusCode;
 
-use crate::domain::Flaw;
+use crate::domain::{Flaw, Halt};
 
 /// Every refusal of this service.
 #[derive(Debug, thiserror::Error)]
@@ -49,9 +49,27 @@ pub enum Error {
     /// A body beyond what the route takes.
     #[error("body too large")]
     BodyTooLarge,
+    /// The payment does not stand where this can be done to it.
+    #[error("invalid transition")]
+    InvalidTransition,
+    /// More than is held, or nothing.
+    #[error("invalid amount")]
+    CaptureAmount,
+    /// Too many tries were declined; how long to wait, in seconds.
+    #[error("too many declined tries")]
+    Velocity(u32),
+    /// An operator has stopped new charges.
+    #[error("charging is paused")]
+    ChargingPaused,
+    /// A switch was to be turned without a reason, or with one that is too long.
+    #[error("no reason")]
+    Reason,
     /// A correction that may not be entered.
     #[error(transparent)]
     Correction(#[from] Flaw),
+    /// Money that cannot go back, or not so.
+    #[error(transparent)]
+    Halt(#[from] Halt),
     /// The key of the request is in use or was used otherwise.
     #[error(transparent)]
     Idempotency(#[from] idempotency::Error),
@@ -142,11 +160,46 @@ impl From<Error> for Problem {
                 "body_too_large",
                 "the body is larger than this route accepts",
             ),
+            Error::InvalidTransition => problem(
+                StatusCode::CONFLICT,
+                "invalid_transition",
+                "the payment does not stand where this can be done to it",
+            ),
+            Error::CaptureAmount => problem(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "invalid_amount",
+                "the amount must be positive, in the payment's currency, and not more than is held",
+            ),
+            Error::Velocity(seconds) => problem(
+                StatusCode::TOO_MANY_REQUESTS,
+                "payment_velocity",
+                "too many payments were declined; try again later",
+            )
+            .retry_after(seconds),
+            Error::ChargingPaused => problem(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "charging_paused",
+                "no new charges are made just now; try again later",
+            )
+            .retry_after(60),
+            Error::Reason => problem(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "invalid_reason",
+                "a reason of 1 to 500 characters is needed",
+            ),
             Error::Correction(flaw) => Self::new(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 flaw.code(),
                 flaw.to_string(),
             ),
+            Error::Halt(halt) => {
+                let status = if halt.is_invalid() {
+                    StatusCode::UNPROCESSABLE_ENTITY
+                } else {
+                    StatusCode::CONFLICT
+                };
+                Self::new(status, halt.code(), halt.to_string())
+            }
             Error::Idempotency(error) => error.into(),
             Error::Commit(error) => error.into(),
             Error::Database(error) => Self::database(&error),

@@ -1,13 +1,16 @@
 //! The books: what changed payments are in them, written in the transaction of the change.
 
 use chrono::{DateTime, Utc};
-use common::ids::{PaymentId, UserId};
+use common::{
+    ids::{PaymentId, UserId},
+    money::Money,
+};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::{
     db::ledger::{self, HoldStep, Set},
-    domain::{Booking, Correction, Effect, Hold, Moved},
+    domain::{Account, Booking, Correction, Effect, Entry, Hold, Moved, Post},
 };
 
 /// A changed payment, to be booked.
@@ -55,6 +58,31 @@ pub async fn write(
     ledger::insert_sets(connection, &sets).await
 }
 
+/// Books what moved on the provider's account by itself. A movement that is in the books already stays as it is.
+pub async fn post(
+    connection: &mut PgConnection,
+    payment_id: PaymentId,
+    posts: &[Post],
+    trace_id: Option<&str>,
+    at: DateTime<Utc>,
+) -> Result<(), sqlx::Error> {
+    let posts = posts.iter().filter(|_| chassis::guard!("ledger"));
+    let sets: Vec<Set<'_>> = posts
+        .map(|post| Set {
+            id: Uuid::now_v7(),
+            payment_id: Some(payment_id),
+            effect: post.effect,
+            psp_object: Some(&post.object),
+            reason: None,
+            entered_by: None,
+            trace_id,
+            at,
+            entries: &post.entries,
+        })
+        .collect();
+    ledger::insert_sets(connection, &sets).await
+}
+
 /// Enters a correction under this id.
 pub async fn correct(
     connection: &mut PgConnection,
@@ -74,6 +102,37 @@ pub async fn correct(
         trace_id,
         at,
         entries: &correction.entries,
+    };
+    ledger::insert_sets(connection, &[set]).await
+}
+
+/// Books what the provider took in a way that nobody asked for, until a person decides.
+pub async fn suspend(
+    connection: &mut PgConnection,
+    payment_id: PaymentId,
+    object: &str,
+    amount: Money,
+    at: DateTime<Utc>,
+) -> Result<(), sqlx::Error> {
+    let line = |account, minor| Entry {
+        account,
+        campaign_id: None,
+        amount: Money::new(minor, amount.currency),
+    };
+    let entries = [
+        line(Account::PspReceivable, amount.minor),
+        line(Account::Suspense, -amount.minor),
+    ];
+    let set = Set {
+        id: Uuid::now_v7(),
+        payment_id: Some(payment_id),
+        effect: Effect::Suspense,
+        psp_object: Some(object),
+        reason: None,
+        entered_by: None,
+        trace_id: None,
+        at,
+        entries: &entries,
     };
     ledger::insert_sets(connection, &[set]).await
 }

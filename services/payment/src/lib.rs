@@ -1,9 +1,14 @@
 //! Turns pledges into money, once.
 //!
 //! Serves `POST /api/payments`, `GET /api/payments/{id}`, `GET /api/payments/{id}/checkout`,
-//! `POST /api/webhooks/psp/stripe`, and for admins what is below `/api/admin/ledger`. Consumes `pledge.created` of `cfa.pledge.events.v1`; publishes
-//! `cfa.payment.events.v1`, keyed by the pledge. Owns schema `payment`: `payments`, `payment_transitions`,
-//! `payment_attempts`, `webhook_events`, the books (`ledger_sets`, `ledger_entries`, `ledger_holds`), and the shared outbox and idempotency tables.
+//! `/api/payments/{id}/refunds`, `GET /api/payments/{id}/transitions`, `GET /api/payments/state-machine`,
+//! `POST /api/webhooks/psp/stripe`, for other services `GET /internal/payments`, and for admins what is below
+//! `/api/admin/` with `ledger`, `payments` (capture, void, the switch of new charges), `webhooks`, `disputes`,
+//! `refund-batches`, `reconciliation` and `exceptions`. Consumes `pledge.created` and `pledge.cancel_requested` of
+//! `cfa.pledge.events.v1`, and `cfa.campaign.state.v1`; publishes `cfa.payment.events.v1`, keyed by the pledge. Owns
+//! schema `payment`: payments with their history, tries, refunds, disputes and captures; the provider's events and what
+//! was decided about them; the books (`ledger_sets`, `ledger_entries`, `ledger_holds`); and the shared outbox and
+//! idempotency tables.
 //!
 //! Invariants: a pledge has at most one payment that can still be charged, and a payment at most one intent at the
 //! provider; a state only moves along `common::payment::apply`; an event of the provider has its effect once, in the
@@ -12,96 +17,80 @@
 //! its event in the same transaction; client secrets are not stored, except sealed. The provider is never called
 //! inside a transaction.
 //!
-//! What contradicts the record, or concerns a payment that is not known, is stored and alarmed, and moves nothing.
+//! What contradicts the record moves nothing until the provider was asked; what concerns a payment that is not known
+//! waits for it. Nothing depends on webhooks: the provider is asked about every payment that can still move.
 //! This crate never reads another schema and never sums totals.
 
 mod alarm;
+mod app;
 pub mod breaker;
+mod cadence;
 mod charge;
 mod config;
 mod consumers;
+mod control;
 mod court;
 mod db;
+mod delivery;
 pub mod domain;
 pub mod error;
+mod holds;
+mod inquiry;
+mod late;
 mod ledger;
+mod matching;
+mod money_back;
 mod opening;
 pub mod provider;
 mod recording;
+mod refunding;
+mod rejections;
+mod replay;
 mod routes;
 pub mod seal;
 pub mod signature;
+mod standing;
+mod switch;
+mod transition;
+mod velocity;
+mod verdict;
 mod workers;
 
-use std::{ops::Deref, sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use axum::extract::FromRef;
 use chassis::{
     cache::Cache,
-    clock::Clock,
     db::Db,
     http::{AppInfo, Health},
     kafka::Kafka,
     lifecycle::Lifecycle,
 };
 use common::{
-    auth::{Verifier, tokens::Signer},
+    auth::{ServiceKey, Verifier, tokens::Signer},
     events::topics,
     group_commit::Writer,
     idempotency::Idempotency,
+    openapi::credentials,
     outbox,
 };
-use secrecy::SecretString;
 use tokio::net::TcpListener;
 
+use app::{App, Settings, Shared};
+pub use cadence::Cadences;
 use charge::Charges;
-use consumers::pledge_created::PledgeCreated;
+use consumers::Facts;
 use court::Court;
+use rejections::Rejections;
 use seal::Sealer;
+use switch::Switch;
+use velocity::Clients;
+
+pub use standing::Pace;
 
 pub use config::{Config, Psp};
 
 /// The schema of this service.
 pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations/payment");
-
-/// What handlers share.
-#[derive(Clone)]
-struct App(Arc<Shared>);
-
-struct Shared {
-    db: Db,
-    clock: Clock,
-    life: Lifecycle,
-    verifier: Verifier,
-    signer: Signer,
-    idempotency: Idempotency,
-    sealer: Sealer,
-    charges: Arc<Charges>,
-    court: Writer<Court>,
-    settings: Arc<Settings>,
-}
-
-/// What does not change while the process runs.
-struct Settings {
-    webhook_secrets: Vec<SecretString>,
-    livemode: bool,
-    resolve_every: Duration,
-    resolve_after: chrono::Duration,
-    weigh_every: Duration,
-}
-
-impl Deref for App {
-    type Target = Shared;
-    fn deref(&self) -> &Shared {
-        &self.0
-    }
-}
-
-impl FromRef<App> for Verifier {
-    fn from_ref(app: &App) -> Self {
-        app.verifier.clone()
-    }
-}
 
 /// Serves on `listener` until the process is asked to stop.
 ///
@@ -114,18 +103,34 @@ pub async fn run(config: Config, listener: TcpListener, life: Lifecycle) -> anyh
     let cache = Cache::connect(&config.cache)?;
     let kafka = Kafka::new(&config.kafka);
     kafka
-        .ensure(&[topics::PLEDGE.into(), topics::PAYMENT.into()])
+        .ensure(&[
+            topics::PLEDGE.into(),
+            topics::CAMPAIGN.into(),
+            topics::PAYMENT.into(),
+        ])
         .await;
     outbox::spawn_publisher("payment", &db, &kafka, &life);
-    let hear = PledgeCreated::new(&db, &config.clock);
-    kafka.consume("payment", &[topics::PLEDGE.into()], hear, &life);
+    let consumed = [topics::PLEDGE, topics::CAMPAIGN];
+    let facts = Facts::new(&db, &config.clock);
+    kafka.consume("payment", &consumed.map(Into::into), facts, &life);
     let resolve_after = chrono::Duration::from_std(config.resolve_after)?;
-    let charges = Charges::new(&config.psp, resolve_after, &config.clock, &db, &life)?;
-    let app = App(Arc::new(Shared {
+    let charges = Charges::new(
+        &config.psp,
+        config.cadences.psp_rate,
+        resolve_after,
+        &config.clock,
+        &db,
+        &life,
+    )?;
+    let app = App::new(Shared {
         idempotency: Idempotency::new(&db, &cache, &verifier),
+        service_key: ServiceKey::new(&config.service_secret),
         signer: Signer::new(&config.token_secret),
         sealer: Sealer::new(&config.token_secret),
         charges: Arc::new(charges),
+        rejections: Rejections::default(),
+        clients: Clients::new(&config.token_secret),
+        switch: Switch::default(),
         court: Writer::spawn("court", Court::new(config.clock.clone()), &db, &life),
         settings: Arc::new(Settings {
             livemode: config.psp.is_live(),
@@ -133,13 +138,23 @@ pub async fn run(config: Config, listener: TcpListener, life: Lifecycle) -> anyh
             resolve_every: config.resolve_every,
             resolve_after,
             weigh_every: config.weigh_every,
+            cadences: config.cadences,
+            outbox_stuck_after: config.outbox_stuck_after,
+            pace: config.pace,
         }),
         db,
         clock: config.clock,
         life: life.clone(),
         verifier,
-    }));
-    life.spawn("resolver", workers::resolve::run(app.clone()));
+    });
+    life.spawn("reconciler", workers::reconcile::run(app.clone()));
+    life.spawn("parked", workers::parked::run(app.clone()));
+    life.spawn("sweep", workers::sweep::run(app.clone()));
+    life.spawn("matching", workers::matching::run(app.clone()));
+    life.spawn("closing", workers::closing::run(app.clone()));
+    life.spawn("exceptions", workers::exceptions::run(app.clone()));
+    life.spawn("refunds", workers::refunds::run(app.clone()));
+    life.spawn("standing", workers::standing::run(app.clone()));
     life.spawn("scales", workers::balance::run(app.clone()));
     let health = Health::new().database(&app.db).kafka(&kafka).redis(&cache);
     let (routes, openapi) = routes::router(app).split_for_parts();
@@ -148,7 +163,7 @@ pub async fn run(config: Config, listener: TcpListener, life: Lifecycle) -> anyh
         AppInfo {
             name: "payment",
             health,
-            openapi,
+            openapi: credentials(openapi),
         },
         &life,
     );
@@ -157,5 +172,5 @@ pub async fn run(config: Config, listener: TcpListener, life: Lifecycle) -> anyh
 
 /// Describes the routes of this service.
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    routes::described().into_openapi()
+    credentials(routes::described().into_openapi())
 }

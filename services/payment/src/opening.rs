@@ -6,7 +6,7 @@ use std::{
 };
 
 use chassis::clock::Clock;
-use chrono::Duration;
+use chrono::{DateTime, Duration, Utc};
 use common::{
     group_commit::Batch,
     idempotency::{self, Claim, Reply},
@@ -18,10 +18,10 @@ use sqlx::PgConnection;
 
 use crate::{
     db::{
-        lookup,
+        campaigns, lookup,
         payments::{self, NewPayment},
     },
-    domain::{Called, Outcome},
+    domain::{Called, Outcome, Payment},
 };
 
 /// Somebody who may pay for a pledge.
@@ -32,6 +32,8 @@ pub struct Opening {
     pub pledge: PledgeId,
     /// Its payment, to be made if it is not there: whoever has a ticket has its facts.
     pub new: Option<New>,
+    /// The network that the payer asks from, as a pseudonym.
+    pub client: Option<String>,
 }
 
 /// A payment to be made, and the event that tells of it.
@@ -126,21 +128,44 @@ impl Batch for Openings {
             .map(|item| item.pledge)
             .filter(|pledge| !found.contains_key(pledge))
             .collect();
-        let there = lookup::last_attempts(connection, &rest).await?;
-        let due: Vec<PaymentId> = there
+        let mut there = lookup::last_attempts(connection, &rest).await?;
+        // What is to be done with a payment is decided on it as it stands under its lock.
+        let open = |payment: &Payment| {
+            payment.outcome == Outcome::None
+                && payment.state == State::Pending
+                && payment.ending.is_none()
+                && payment.expires_at > now
+        };
+        let touched: Vec<PaymentId> = there
             .iter()
             .map(|called| &called.payment)
-            .filter(|payment| {
-                payment.outcome == Outcome::None
-                    && payment.state == State::Pending
-                    && payment.expires_at > now
-            })
+            .filter(|payment| open(payment) || payment.may_follow(now))
             .map(|payment| payment.payment_id)
             .collect();
+        let locked = lookup::lock(connection, &touched, &[]).await?;
+        for called in &mut there {
+            let id = called.payment.payment_id;
+            if let Some(now) = locked.iter().find(|payment| payment.payment_id == id) {
+                called.payment = now.clone();
+            }
+        }
+        let due: Vec<(PaymentId, Option<&str>)> = there
+            .iter()
+            .filter(|called| open(&called.payment))
+            .map(|called| {
+                let payment = &called.payment;
+                let client = asking().find(|item| item.pledge == payment.pledge_id);
+                let client = client.and_then(|item| item.client.as_deref());
+                (payment.payment_id, client)
+            })
+            .collect();
         payments::request(connection, &due, now, now + self.resolve_after).await?;
+        let ended: Vec<&Payment> = locked.iter().filter(|p| p.may_follow(now)).collect();
+        let again = self.follow(connection, &ended, items, now).await?;
         found.extend(
             there
                 .into_iter()
+                .chain(again)
                 .map(|called| (called.payment.pledge_id, called)),
         );
         let outcome = |item: &Opening| {
@@ -150,6 +175,56 @@ impl Batch for Openings {
             })
         };
         Ok(items.iter().map(outcome).collect())
+    }
+}
+
+impl Openings {
+    /// Makes another attempt of each pledge whose last one has ended, where somebody asks to pay it with a key: a link
+    /// to a payment opens that one only. The ended payments are locked, so that each is followed once.
+    async fn follow(
+        &self,
+        connection: &mut PgConnection,
+        ended: &[&Payment],
+        items: &[Opening],
+        now: DateTime<Utc>,
+    ) -> Result<Vec<Called>, sqlx::Error> {
+        let mut new = Vec::new();
+        for payment in ended {
+            let asked = items
+                .iter()
+                .find(|item| item.pledge == payment.pledge_id && item.claim.is_some());
+            let Some(asked) = asked else { continue };
+            let campaign = campaigns::find(&mut *connection, payment.campaign_id).await?;
+            if campaign.is_some_and(|campaign| !campaign.takes_gifts(now)) {
+                continue;
+            }
+            let (mut next, created) = payment.again(now);
+            next.outcome = Outcome::Requested;
+            new.push(New {
+                created: outbox::Row::of(&created, next.traceparent.clone()),
+                payment: NewPayment {
+                    frozen: next.frozen(),
+                    payment: next,
+                    retry_at: Some(now + self.resolve_after),
+                    client: asked.client.clone(),
+                },
+            });
+        }
+        let rows: Vec<&NewPayment> = new.iter().map(|new| &new.payment).collect();
+        let made = payments::insert_new(connection, &rows).await?;
+        let (made, lost): (Vec<_>, Vec<_>) = new
+            .iter()
+            .partition(|new| made.contains(&new.payment.payment.payment_id));
+        let told: Vec<_> = made.iter().map(|new| new.created.clone()).collect();
+        outbox::insert_all(connection, &told).await?;
+        let lost: Vec<PledgeId> = lost
+            .iter()
+            .map(|new| new.payment.payment.pledge_id)
+            .collect();
+        // Somebody else's attempt, which was committed before we had the lock.
+        let mut calls = lookup::last_attempts(connection, &lost).await?;
+        calls.extend(made.into_iter().map(|new| called(new).1));
+        Ok(calls)
     }
 }
 

@@ -1,16 +1,17 @@
-//! `pledge.created`: a pledge gets its first payment, unless its ticket was faster.
+//! `pledge.created`: a pledge gets its first payment, unless its ticket was faster. `pledge.cancel_requested`: the
+//! donor calls it off. Each is a whole snapshot, so the second may come first, or alone.
 
 use std::collections::BTreeMap;
 
 use chassis::{
     clock::Clock,
     db::Db,
-    kafka::{Fault, Handler, Message},
+    kafka::{Fault, Message},
     telemetry,
 };
 use common::{
     events::{Event, PledgeEvent, PledgeKind},
-    ids::PaymentId,
+    ids::{PaymentId, PledgeId},
     outbox,
 };
 
@@ -19,7 +20,7 @@ use crate::{
     domain::{Origin, Payment},
 };
 
-/// Makes payments of pledges. Hearing of one again changes nothing: its payment's id is a function of its own.
+/// Makes payments of pledges, and calls them off. Hearing of one again changes nothing: its payment's id is a function of its own.
 pub struct PledgeCreated {
     db: Db,
     clock: Clock,
@@ -33,24 +34,28 @@ impl PledgeCreated {
             clock: clock.clone(),
         }
     }
-}
 
-impl Handler for PledgeCreated {
-    async fn handle(&self, batch: &[Message]) -> Result<(), Fault> {
+    /// Makes the payments of the pledges that are not there yet.
+    pub async fn hear(&self, batch: impl Iterator<Item = &Message>) -> Result<(), Fault> {
         let now = self.clock.now();
         // The same pledge twice in a batch is one payment, told once.
         let mut first: BTreeMap<PaymentId, (NewPayment, outbox::Row)> = BTreeMap::new();
+        let mut withdrawn: Vec<PledgeId> = Vec::new();
         for message in batch {
             let pledge: PledgeEvent = message.json()?;
-            if pledge.kind != PledgeKind::Created {
-                continue;
+            match pledge.kind {
+                PledgeKind::Created => {}
+                PledgeKind::CancelRequested => withdrawn.push(pledge.pledge_id),
+                PledgeKind::Updated => continue,
             }
-            let (payment, created) = Payment::first(origin(pledge, message), now);
+            let origin = origin(pledge, message)?;
+            let (payment, created) = Payment::first(origin, now);
             let told = outbox::Row::of(&created, payment.traceparent.clone());
             let new = NewPayment {
                 frozen: payment.frozen(),
                 payment,
                 retry_at: None,
+                client: None,
             };
             first.entry(created.payment_id).or_insert((new, told));
         }
@@ -66,24 +71,28 @@ impl Handler for PledgeCreated {
             .map(|(_, (_, told))| told)
             .collect();
         outbox::insert_all(&mut tx, &told).await?;
+        // What is called off is cancelled by the worker that serves all endings, outside of any transaction.
+        payments::withdraw(&mut tx, &withdrawn, now).await?;
         tx.commit().await?;
         Ok(())
     }
 }
 
 /// The facts of the pledge, and its trace, which the payment goes on with.
-fn origin(pledge: PledgeEvent, message: &Message) -> Origin {
+fn origin(pledge: PledgeEvent, message: &Message) -> Result<Origin, Fault> {
+    let amount = pledge.charge().map_err(Fault::permanent)?;
     let span = telemetry::span_from(pledge.kind(), message.header("traceparent"));
     let traceparent = span.in_scope(telemetry::traceparent);
-    Origin {
+    Ok(Origin {
         traceparent: traceparent.or_else(|| message.header("traceparent").map(str::to_owned)),
         pledge_id: pledge.pledge_id,
         campaign_id: pledge.campaign_id,
         donor_id: pledge.donor_id,
         donor_ref: pledge.donor_ref,
         contact_id: pledge.contact_id,
-        amount: pledge.amount,
+        amount,
+        extras: pledge.extras,
         capture: pledge.capture,
         expires_at: pledge.expires_at,
-    }
+    })
 }

@@ -2,7 +2,8 @@
 
 use chrono::{DateTime, Utc};
 use common::ids::PaymentId;
-use sqlx::PgConnection;
+use sqlx::{PgConnection, PgExecutor};
+use uuid::Uuid;
 
 use crate::domain::Decline;
 
@@ -12,8 +13,8 @@ pub struct Declined<'a> {
     pub payment_id: PaymentId,
     /// Version of the snapshot that tells of it.
     pub version: i64,
-    /// The webhook event behind it.
-    pub psp_event: &'a str,
+    /// The webhook event behind it, if one told of it.
+    pub psp_event: Option<&'a str>,
     /// Why it was declined.
     pub decline: &'a Decline,
     /// When we heard of it.
@@ -29,10 +30,15 @@ pub async fn insert_all(
         return Ok(());
     }
     sqlx::query(
-        "insert into payment_attempts (payment_id, version, psp_event, code, decline_code, message, at)
-         select payment_id, version, psp_event, code, decline_code, message, at
-         from unnest($1::uuid[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::timestamptz[])
-              with ordinality as t (payment_id, version, psp_event, code, decline_code, message, at, n)
+        "insert into payment_attempts (payment_id, version, psp_event, code, decline_code, message, at, donor_ref, client,
+                                       fingerprint)
+         select t.payment_id, t.version, t.psp_event, t.code, t.decline_code, t.message, t.at,
+                case when not t.excused then p.donor_ref end, case when not t.excused then p.client end,
+                case when not t.excused then t.fingerprint end
+         from unnest($1::uuid[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::timestamptz[],
+                     $8::text[], $9::boolean[])
+              with ordinality as t (payment_id, version, psp_event, code, decline_code, message, at, fingerprint, excused, n)
+         join payments p on p.payment_id = t.payment_id
          order by n",
     )
     .bind(tries.iter().map(|t| t.payment_id.get()).collect::<Vec<_>>())
@@ -42,7 +48,64 @@ pub async fn insert_all(
     .bind(tries.iter().map(|t| t.decline.decline_code.as_deref()).collect::<Vec<_>>())
     .bind(tries.iter().map(|t| t.decline.message.as_deref()).collect::<Vec<_>>())
     .bind(tries.iter().map(|t| t.at).collect::<Vec<_>>())
+    .bind(tries.iter().map(|t| t.decline.fingerprint.as_deref()).collect::<Vec<_>>())
+    .bind(tries.iter().map(|t| t.decline.excused).collect::<Vec<_>>())
     .execute(connection)
     .await?;
     Ok(())
+}
+
+/// Which of these payments have been declined `limit` times or more.
+pub async fn spent(
+    connection: &mut PgConnection,
+    ids: &[PaymentId],
+    limit: i64,
+) -> Result<Vec<PaymentId>, sqlx::Error> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let spent: Vec<Uuid> = sqlx::query_scalar(
+        "select payment_id from payment_attempts where payment_id = any($1::uuid[])
+         group by payment_id having count(donor_ref) >= $2",
+    )
+    .bind(ids.iter().map(|id| id.get()).collect::<Vec<_>>())
+    .bind(limit)
+    .fetch_all(connection)
+    .await?;
+    Ok(spent.into_iter().map(PaymentId::from).collect())
+}
+
+/// Since when a donor, a network, or one of the cards that either has tried has as many declines after `since` as
+/// `limit` says: the time of the oldest of these that still counts, the latest where there are several. None while
+/// none has so many.
+pub async fn limit_reached(
+    executor: impl PgExecutor<'_>,
+    donor_ref: &str,
+    client: Option<&str>,
+    since: DateTime<Utc>,
+    limit: i64,
+) -> Result<Option<DateTime<Utc>>, sqlx::Error> {
+    sqlx::query_scalar(
+        "with by_donor as (
+             select at, fingerprint from payment_attempts where donor_ref = $1 and at > $3 order by at desc limit $4),
+         by_client as (
+             select at, fingerprint from payment_attempts where client = $2 and at > $3 order by at desc limit $4),
+         cards as (
+             select fingerprint from by_donor where fingerprint is not null
+             union select fingerprint from by_client where fingerprint is not null),
+         by_card as (
+             select tried.at from cards
+             cross join lateral (select at from payment_attempts a where a.fingerprint = cards.fingerprint and a.at > $3
+                                 order by at desc offset $4 - 1 limit 1) tried)
+         select max(at) from (
+             (select at from by_donor order by at desc offset $4 - 1 limit 1)
+             union all (select at from by_client order by at desc offset $4 - 1 limit 1)
+             union all select at from by_card) reached",
+    )
+    .bind(donor_ref)
+    .bind(client)
+    .bind(since)
+    .bind(limit)
+    .fetch_one(executor)
+    .await
 }

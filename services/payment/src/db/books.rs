@@ -243,3 +243,20 @@ pub async fn torn(
     .fetch_all(executor)
     .await
 }
+
+/// Whether this effect of this object is in the books.
+pub async fn has(
+    executor: impl PgExecutor<'_>,
+    payment: PaymentId,
+    effect: Effect,
+    object: &str,
+) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar(
+        "select exists(select from ledger_sets where payment_id = $1 and effect = $2 and psp_object = $3)",
+    )
+    .bind(payment.get())
+    .bind(effect.as_str())
+    .bind(object)
+    .fetch_one(executor)
+    .await
+}

@@ -4,12 +4,12 @@ use chrono::{DateTime, Utc};
 use common::{
     events::Failure,
     ids::{CampaignId, ContactId, PaymentId, PledgeId, UserId},
-    money::{Currency, Money},
+    money::{Currency, Extras, Money},
 };
 use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
-use crate::domain::{Called, Frozen, Outcome, Payment};
+use crate::domain::{Called, Ending, Frozen, Outcome, Payment};
 
 #[derive(sqlx::FromRow)]
 struct Row {
@@ -22,6 +22,8 @@ struct Row {
     attempt: i32,
     state: String,
     amount_minor: i64,
+    tip_minor: i64,
+    covered_fee_minor: i64,
     currency: String,
     capture: String,
     authorized_minor: i64,
@@ -32,6 +34,7 @@ struct Row {
     outcome: String,
     failure_code: Option<String>,
     failure_message: Option<String>,
+    ending: Option<String>,
     expires_at: DateTime<Utc>,
     version: i64,
     traceparent: Option<String>,
@@ -77,6 +80,10 @@ impl TryFrom<Row> for Payment {
             attempt: row.attempt,
             state: row.state.parse().map_err(decode)?,
             amount: Money::new(row.amount_minor, currency),
+            extras: Extras {
+                tip: row.tip_minor,
+                covered_fee: row.covered_fee_minor,
+            },
             capture: row.capture.parse().map_err(decode)?,
             authorized: row.authorized_minor,
             captured: row.captured_minor,
@@ -88,6 +95,10 @@ impl TryFrom<Row> for Payment {
                 code,
                 message: row.failure_message,
             }),
+            ending: row
+                .ending
+                .map(|ending| Ending::parse(&ending).ok_or_else(|| decode("an unknown ending")))
+                .transpose()?,
             expires_at: row.expires_at,
             version: row.version,
             traceparent: row.traceparent,
@@ -108,8 +119,8 @@ pub async fn find(
 ) -> Result<Option<Payment>, sqlx::Error> {
     let row: Option<Row> = sqlx::query_as(
         "select payment_id, pledge_id, campaign_id, donor_id, donor_ref, contact_id, attempt, state, amount_minor,
-                currency, capture, authorized_minor, captured_minor, refunded_minor, disputed_minor, provider_ref,
-                outcome, failure_code, failure_message, expires_at, version, traceparent, created_at, updated_at
+                tip_minor, covered_fee_minor, currency, capture, authorized_minor, captured_minor, refunded_minor, disputed_minor, provider_ref,
+                outcome, failure_code, failure_message, ending, expires_at, version, traceparent, created_at, updated_at
          from payments where payment_id = $1",
     )
     .bind(id.get())
@@ -125,8 +136,8 @@ pub async fn last_attempt(
 ) -> Result<Option<Payment>, sqlx::Error> {
     let row: Option<Row> = sqlx::query_as(
         "select payment_id, pledge_id, campaign_id, donor_id, donor_ref, contact_id, attempt, state, amount_minor,
-                currency, capture, authorized_minor, captured_minor, refunded_minor, disputed_minor, provider_ref,
-                outcome, failure_code, failure_message, expires_at, version, traceparent, created_at, updated_at
+                tip_minor, covered_fee_minor, currency, capture, authorized_minor, captured_minor, refunded_minor, disputed_minor, provider_ref,
+                outcome, failure_code, failure_message, ending, expires_at, version, traceparent, created_at, updated_at
          from payments where pledge_id = $1 order by attempt desc limit 1",
     )
     .bind(pledge.get())
@@ -146,8 +157,8 @@ pub async fn last_attempts(
     let rows: Vec<CalledRow> = sqlx::query_as(
         "select distinct on (pledge_id)
                 payment_id, pledge_id, campaign_id, donor_id, donor_ref, contact_id, attempt, state, amount_minor,
-                currency, capture, authorized_minor, captured_minor, refunded_minor, disputed_minor, provider_ref,
-                outcome, failure_code, failure_message, expires_at, version, traceparent, created_at, updated_at,
+                tip_minor, covered_fee_minor, currency, capture, authorized_minor, captured_minor, refunded_minor, disputed_minor, provider_ref,
+                outcome, failure_code, failure_message, ending, expires_at, version, traceparent, created_at, updated_at,
                 psp_key, psp_request
          from payments where pledge_id = any($1::uuid[]) order by pledge_id, attempt desc",
     )
@@ -164,8 +175,8 @@ pub async fn find_called(
 ) -> Result<Option<Called>, sqlx::Error> {
     let row: Option<CalledRow> = sqlx::query_as(
         "select payment_id, pledge_id, campaign_id, donor_id, donor_ref, contact_id, attempt, state, amount_minor,
-                currency, capture, authorized_minor, captured_minor, refunded_minor, disputed_minor, provider_ref,
-                outcome, failure_code, failure_message, expires_at, version, traceparent, created_at, updated_at,
+                tip_minor, covered_fee_minor, currency, capture, authorized_minor, captured_minor, refunded_minor, disputed_minor, provider_ref,
+                outcome, failure_code, failure_message, ending, expires_at, version, traceparent, created_at, updated_at,
                 psp_key, psp_request
          from payments where payment_id = $1",
     )
@@ -186,8 +197,8 @@ pub async fn lock(
     }
     let rows: Vec<Row> = sqlx::query_as(
         "select payment_id, pledge_id, campaign_id, donor_id, donor_ref, contact_id, attempt, state, amount_minor,
-                currency, capture, authorized_minor, captured_minor, refunded_minor, disputed_minor, provider_ref,
-                outcome, failure_code, failure_message, expires_at, version, traceparent, created_at, updated_at
+                tip_minor, covered_fee_minor, currency, capture, authorized_minor, captured_minor, refunded_minor, disputed_minor, provider_ref,
+                outcome, failure_code, failure_message, ending, expires_at, version, traceparent, created_at, updated_at
          from payments
          where payment_id = any($1::uuid[]) or (provider = 'stripe' and provider_ref = any($2::text[]))
          order by payment_id for update",
@@ -195,6 +206,46 @@ pub async fn lock(
     .bind(ids.iter().map(|id| id.get()).collect::<Vec<_>>())
     .bind(intents)
     .fetch_all(connection)
+    .await?;
+    rows.into_iter().map(Payment::try_from).collect()
+}
+
+/// The ids of all attempts of a pledge.
+pub async fn attempts_of(
+    executor: impl PgExecutor<'_>,
+    pledge: PledgeId,
+) -> Result<Vec<PaymentId>, sqlx::Error> {
+    let ids: Vec<Uuid> = sqlx::query_scalar("select payment_id from payments where pledge_id = $1")
+        .bind(pledge.get())
+        .fetch_all(executor)
+        .await?;
+    Ok(ids.into_iter().map(PaymentId::from).collect())
+}
+
+/// The ids of the payments with these intents.
+pub async fn ids_of(
+    executor: impl PgExecutor<'_>,
+    intents: &[&str],
+) -> Result<Vec<PaymentId>, sqlx::Error> {
+    let ids: Vec<Uuid> = sqlx::query_scalar(
+        "select payment_id from payments where provider = 'stripe' and provider_ref = any($1::text[])",
+    )
+    .bind(intents)
+    .fetch_all(executor)
+    .await?;
+    Ok(ids.into_iter().map(PaymentId::from).collect())
+}
+
+/// The payments with these ids, in the order of their ids.
+pub async fn all(executor: impl PgExecutor<'_>, ids: &[Uuid]) -> Result<Vec<Payment>, sqlx::Error> {
+    let rows: Vec<Row> = sqlx::query_as(
+        "select payment_id, pledge_id, campaign_id, donor_id, donor_ref, contact_id, attempt, state, amount_minor,
+                tip_minor, covered_fee_minor, currency, capture, authorized_minor, captured_minor, refunded_minor, disputed_minor, provider_ref,
+                outcome, failure_code, failure_message, ending, expires_at, version, traceparent, created_at, updated_at
+         from payments where payment_id = any($1::uuid[]) order by payment_id",
+    )
+    .bind(ids)
+    .fetch_all(executor)
     .await?;
     rows.into_iter().map(Payment::try_from).collect()
 }

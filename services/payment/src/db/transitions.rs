@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use common::ids::PaymentId;
-use sqlx::PgConnection;
+use sqlx::{PgConnection, PgExecutor};
 
 use crate::domain::Transition;
 
@@ -52,4 +52,17 @@ pub async fn insert_all(
     .execute(connection)
     .await?;
     Ok(())
+}
+
+/// Whether the payment's money ever became available.
+pub async fn was_completed(
+    executor: impl PgExecutor<'_>,
+    payment: PaymentId,
+) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar(
+        "select exists (select from payment_transitions where payment_id = $1 and to_state = 'COMPLETED')",
+    )
+    .bind(payment.get())
+    .fetch_one(executor)
+    .await
 }

@@ -5,7 +5,7 @@
 
 use common::{
     ids::CampaignId,
-    money::{Currency, Money},
+    money::{Currency, Extras, Money, Parts},
     payment::State,
 };
 
@@ -22,7 +22,7 @@ pub struct Standing {
     pub captured: i64,
     /// Given back so far.
     pub refunded: i64,
-    /// Lost in disputes so far.
+    /// Lost in disputes so far, out of what refunds left.
     pub lost: i64,
 }
 
@@ -37,6 +37,12 @@ pub struct Moved {
     pub campaign_id: CampaignId,
     /// The currency of all its amounts.
     pub currency: Currency,
+    /// The whole charge, in minor units.
+    pub charged: i64,
+    /// How much of the whole charge is not the gift.
+    pub extras: Extras,
+    /// What disputes took for good beyond what refunds left, before and after the change, in minor units.
+    pub uncovered: (i64, i64),
     /// The provider's object that the change is about.
     pub object: String,
     /// What the provider keeps, in minor units, where the change is a settlement.
@@ -58,22 +64,27 @@ struct Position {
     captured: i64,
     refunded: i64,
     lost: i64,
+    uncovered: i64,
     settled: bool,
     fee: i64,
 }
 
 impl Position {
-    /// What each account holds of it; the five always sum to zero.
-    fn accounts(self) -> [(Account, i64); 5] {
-        let kept = self.captured - self.refunded - self.lost;
-        let (due, available) = if self.settled { (0, kept) } else { (kept, 0) };
+    /// What each account holds of it, `kept` being what is left by what it is for; they always sum to zero.
+    fn accounts(self, kept: Parts) -> [(Account, i64); 7] {
+        let there = self.captured - self.refunded;
+        let (due, available) = if self.settled { (0, there) } else { (there, 0) };
         [
             (Account::PspReceivable, due),
             (Account::PspSettled, available - self.fee),
-            (Account::Fees, self.fee),
+            // What the donor adds for the provider's fee is set against it.
+            (Account::Fees, self.fee - kept.covered_fee),
+            // The dispute's own movements brought it here.
+            (Account::DisputeHold, -self.lost - self.uncovered),
+            (Account::CampaignPayable, -kept.gift),
+            (Account::PlatformTip, -kept.tip),
             // A campaign owes nothing: what is lost beyond a gift's rest is the platform's loss.
-            (Account::CampaignPayable, -kept.max(0)),
-            (Account::PlatformLoss, (-kept).max(0)),
+            (Account::PlatformLoss, self.uncovered),
         ]
     }
 }
@@ -97,6 +108,7 @@ impl Moved {
             captured: before.captured,
             refunded: before.refunded,
             lost: before.lost,
+            uncovered: self.uncovered.0,
             settled: before.state == State::Completed,
             fee: 0,
         };
@@ -124,25 +136,40 @@ impl Moved {
         } else {
             Effect::Refunded
         };
-        go(given_back, &|at| Position {
+        let refund = |at| Position {
             refunded: after.refunded,
             ..at
-        });
-        let disputed = if after.lost < before.lost {
+        };
+        let (was, is) = (
+            before.lost + self.uncovered.0,
+            after.lost + self.uncovered.1,
+        );
+        let less = (is, after.lost) < (was, before.lost);
+        let disputed = if less {
             Effect::DisputeReversed
         } else {
             Effect::DisputeLost
         };
-        go(disputed, &|at| Position {
+        let loss = |at| Position {
             lost: after.lost,
+            uncovered: self.uncovered.1,
             ..at
-        });
+        };
+        // Whichever makes room for the other comes first: no more is ever gone than was taken.
+        if after.lost < before.lost {
+            go(disputed, &loss);
+            go(given_back, &refund);
+        } else {
+            go(given_back, &refund);
+            go(disputed, &loss);
+        }
         go(Effect::SettlementReversed, &|at| Position { settled, ..at });
         sets
     }
 
     fn between(&self, before: Position, after: Position) -> Vec<Entry> {
-        let pairs = before.accounts().into_iter().zip(after.accounts());
+        let (was, is) = (self.kept(before), self.kept(after));
+        let pairs = before.accounts(was).into_iter().zip(after.accounts(is));
         let moved = pairs.map(|((account, was), (_, is))| (account, is - was));
         moved
             .filter(|(_, minor)| *minor != 0)
@@ -152,6 +179,17 @@ impl Moved {
                 amount: Money::new(minor, self.currency),
             })
             .collect()
+    }
+
+    /// What is left of the charge by what it is for: each share of what was taken, less its share of what is gone.
+    fn kept(&self, at: Position) -> Parts {
+        let taken = self.extras.split(self.charged, at.captured);
+        let gone = self.extras.split(self.charged, at.refunded + at.lost);
+        Parts {
+            gift: taken.gift - gone.gift,
+            tip: taken.tip - gone.tip,
+            covered_fee: taken.covered_fee - gone.covered_fee,
+        }
     }
 
     /// Only what was told to be held is pending: a capture without a hold before it posts at once.

@@ -87,24 +87,36 @@ pub enum Effect {
     Refunded,
     /// It came back after it had been refunded.
     RefundFailed,
+    /// The donor's bank took it until a dispute is decided.
+    DisputeHeld,
+    /// The donor's bank returned what it had taken until then.
+    DisputeReleased,
+    /// The provider charged for a dispute.
+    DisputeFee,
     /// The donor's bank took it back for good.
     DisputeLost,
     /// The donor's bank returned what it had taken.
     DisputeReversed,
+    /// The provider took it in a way that nobody asked for.
+    Suspense,
     /// An admin set something right.
     Correction,
 }
 
 impl Effect {
     /// Every effect.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 12] = [
         Self::Captured,
         Self::Settled,
         Self::SettlementReversed,
         Self::Refunded,
         Self::RefundFailed,
+        Self::DisputeHeld,
+        Self::DisputeReleased,
+        Self::DisputeFee,
         Self::DisputeLost,
         Self::DisputeReversed,
+        Self::Suspense,
         Self::Correction,
     ];
 
@@ -116,8 +128,12 @@ impl Effect {
             Self::SettlementReversed => "settlement_reversed",
             Self::Refunded => "refunded",
             Self::RefundFailed => "refund_failed",
+            Self::DisputeHeld => "dispute_held",
+            Self::DisputeReleased => "dispute_released",
+            Self::DisputeFee => "dispute_fee",
             Self::DisputeLost => "dispute_lost",
             Self::DisputeReversed => "dispute_reversed",
+            Self::Suspense => "suspense",
             Self::Correction => "correction",
         }
     }

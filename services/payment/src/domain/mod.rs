@@ -1,17 +1,44 @@
 //! Payments and what is heard about them. Pure: what the tables and the provider's messages mean, without either.
 
+mod account;
+mod batch;
 mod booking;
+mod call;
+mod campaign;
 mod correction;
+mod diff;
+mod dispute;
+mod ending;
+mod exception;
+mod halt;
 mod ledger;
+mod matching;
+mod money_back;
 mod notice;
+mod observed;
 mod payment;
+mod refund;
 mod ruling;
 mod statement;
+mod withdrawal;
 
+pub use account::{Payout, Transaction};
+pub use batch::{Batch, BatchCause, BatchState, Turn};
 pub use booking::{Booking, Moved, Standing};
+pub use call::{Called, Frozen, Outcome};
+pub use campaign::Campaign;
 pub use correction::{Correction, Flaw, NewCorrection};
+pub use diff::{Diff, Side};
+pub use dispute::{Dispute, DisputeStatus, Movement, SeenDispute};
+pub use ending::Ending;
+pub use exception::{Exception, Kind};
+pub use halt::Halt;
 pub use ledger::{Account, Effect, Entry, EntrySet, Hold};
+pub use matching::{Entered, Fit, Settled, fit};
+pub use money_back::{Caused, File, Learned, Look, Post};
 pub use notice::{About, Decline, Malformed, News, Notice, What, is_reference};
-pub use payment::{Called, Change, Frozen, Origin, Outcome, PROVIDER, Payment, Told, Transition};
+pub use observed::{Observation, Seen, observe};
+pub use payment::{Change, Origin, PROVIDER, Payment, Told, Transition};
+pub use refund::{Cause, Refund, RefundStatus, SeenRefund, Wish};
 pub use ruling::{Ruling, Verdict, rule};
 pub use statement::{Corrected, Figures, Month, Statement, Total};

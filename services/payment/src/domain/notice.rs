@@ -40,6 +40,11 @@ pub enum About {
     Unreadable(&'static str),
     /// A payment intent.
     Intent(Box<News>),
+    /// Money that goes back, of this intent: the provider is asked for what there is of it.
+    Charge {
+        /// Which intent.
+        intent: String,
+    },
 }
 
 /// News of a payment intent.
@@ -79,7 +84,7 @@ pub enum What {
 }
 
 /// A declined try.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Decline {
     /// The provider's stable code.
     pub code: String,
@@ -87,6 +92,10 @@ pub struct Decline {
     pub decline_code: Option<String>,
     /// Its text for the donor.
     pub message: Option<String>,
+    /// Tells cards apart without naming them.
+    pub fingerprint: Option<String>,
+    /// Whether it was no bank that declined: then it counts against nobody.
+    pub excused: bool,
 }
 
 impl Decline {
@@ -138,6 +147,11 @@ struct Intent {
     last_payment_error: Option<LastError>,
 }
 
+#[derive(Deserialize)]
+struct Child {
+    payment_intent: Option<String>,
+}
+
 #[derive(Default, Deserialize)]
 struct Metadata {
     payment_id: Option<String>,
@@ -145,9 +159,22 @@ struct Metadata {
 
 #[derive(Deserialize)]
 struct LastError {
+    #[serde(rename = "type")]
+    kind: Option<String>,
     code: Option<String>,
     decline_code: Option<String>,
     message: Option<String>,
+    payment_method: Option<Method>,
+}
+
+#[derive(Deserialize)]
+struct Method {
+    card: Option<Card>,
+}
+
+#[derive(Deserialize)]
+struct Card {
+    fingerprint: Option<String>,
 }
 
 impl Notice {
@@ -170,6 +197,9 @@ impl Notice {
             Envelope { kind, data, .. } if kind.starts_with("payment_intent.") => {
                 about(kind, data.as_ref().and_then(|data| data.object))
             }
+            Envelope { kind, data, .. } if goes_back(kind) => {
+                charge(data.as_ref().and_then(|data| data.object))
+            }
             _ => About::Nothing("of a type that moves no payment"),
         };
         Ok(Self {
@@ -177,6 +207,24 @@ impl Notice {
             kind: envelope.kind,
             about,
         })
+    }
+}
+
+/// Whether an event of this type tells of money that goes back.
+fn goes_back(kind: &str) -> bool {
+    kind == "charge.refunded"
+        || ["charge.refund.", "charge.dispute.", "refund."]
+            .iter()
+            .any(|start| kind.starts_with(start))
+}
+
+/// Charges, refunds and disputes all name their intent, and nothing else of them is believed.
+fn charge(object: Option<&RawValue>) -> About {
+    let child = object.and_then(|raw| serde_json::from_str::<Child>(raw.get()).ok());
+    match child.map(|child| child.payment_intent) {
+        Some(Some(intent)) if is_reference(&intent) => About::Charge { intent },
+        Some(None) => About::Nothing("of a charge without an intent, and so not of ours"),
+        _ => About::Unreadable("it names no intent"),
     }
 }
 
@@ -236,13 +284,22 @@ fn about(kind: &str, object: Option<&RawValue>) -> About {
 }
 
 fn decline(error: Option<LastError>) -> Decline {
-    let (code, decline_code, message) = error.map_or((None, None, None), |error| {
-        (error.code, error.decline_code, error.message)
-    });
+    let unknown = || "unknown".to_owned();
+    let Some(error) = error else {
+        return Decline {
+            code: unknown(),
+            ..Decline::default()
+        };
+    };
+    let card = error.payment_method.and_then(|method| method.card);
     Decline {
-        code: code.map_or_else(|| "unknown".to_owned(), |code| plain(&code)),
-        decline_code: decline_code.map(|code| plain(&code)),
-        message: message.map(|message| plain(&message)),
+        code: error.code.map_or_else(unknown, |code| plain(&code)),
+        decline_code: error.decline_code.map(|code| plain(&code)),
+        message: error.message.map(|message| plain(&message)),
+        fingerprint: card
+            .and_then(|card| card.fingerprint)
+            .map(|fingerprint| plain(&fingerprint)),
+        excused: error.kind.is_some_and(|kind| kind != "card_error"),
     }
 }
 

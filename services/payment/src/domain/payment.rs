@@ -4,13 +4,14 @@ use chrono::{DateTime, Utc};
 use common::{
     events::{Capture, Failure, PaymentEvent, PaymentKind},
     ids::{CampaignId, ContactId, PaymentId, PledgeId, UserId},
-    money::Money,
+    money::{Extras, Money},
     payment::{Event, State, Step, apply},
 };
 
 use super::{
-    Decline,
+    Decline, Ending,
     booking::{Moved, Standing},
+    call::{Frozen, Outcome},
 };
 
 /// The one provider, as events and tables name it.
@@ -29,64 +30,16 @@ pub struct Origin {
     pub donor_ref: String,
     /// Whom to thank.
     pub contact_id: ContactId,
-    /// The gift.
+    /// The whole charge.
     pub amount: Money,
+    /// How much of it is not the gift.
+    pub extras: Extras,
     /// When the money is taken.
     pub capture: Capture,
     /// When the pledge lapses.
     pub expires_at: DateTime<Utc>,
     /// The trace to go on with.
     pub traceparent: Option<String>,
-}
-
-/// What is known about the call that opens the intent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// It was never made.
-    None,
-    /// It was about to be made; a crash leaves it so.
-    Requested,
-    /// It was made, and its reply never came.
-    Unknown,
-    /// The provider has answered.
-    Known,
-}
-
-impl Outcome {
-    /// The spelling in SQL.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Requested => "requested",
-            Self::Unknown => "unknown",
-            Self::Known => "known",
-        }
-    }
-
-    /// Reads the spelling in SQL.
-    pub fn parse(text: &str) -> Option<Self> {
-        [Self::None, Self::Requested, Self::Unknown, Self::Known]
-            .into_iter()
-            .find(|outcome| outcome.as_str() == text)
-    }
-}
-
-/// The call that opens the intent, as it is stored before it is made.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Frozen {
-    /// The provider's idempotency key.
-    pub key: String,
-    /// The form body, byte for byte.
-    pub request: Vec<u8>,
-}
-
-/// A payment with the call that opens its intent.
-#[derive(Clone, Debug)]
-pub struct Called {
-    /// The payment.
-    pub payment: Payment,
-    /// The call, ready to be made or repeated.
-    pub call: Frozen,
 }
 
 /// One attempt to have a pledge paid.
@@ -108,8 +61,10 @@ pub struct Payment {
     pub attempt: i32,
     /// Where it stands.
     pub state: State,
-    /// What the donor promised.
+    /// What the donor promised: the whole charge.
     pub amount: Money,
+    /// How much of it is not the gift.
+    pub extras: Extras,
     /// When the money is taken.
     pub capture: Capture,
     /// Held or taken so far, in minor units.
@@ -126,6 +81,8 @@ pub struct Payment {
     pub outcome: Outcome,
     /// Why the last try did not work, if so.
     pub failure: Option<Failure>,
+    /// Who called it off, if anybody has; the provider may not have agreed yet.
+    pub ending: Option<Ending>,
     /// When the pledge lapses.
     pub expires_at: DateTime<Utc>,
     /// Version of the last snapshot.
@@ -165,7 +122,45 @@ pub struct Change {
 impl Payment {
     /// The first attempt of a pledge, and the snapshot that tells of it.
     pub fn first(origin: Origin, now: DateTime<Utc>) -> (Self, PaymentEvent) {
-        let attempt = 1;
+        Self::attempt(origin, 1, now)
+    }
+
+    /// The next attempt of the same pledge, after this one has ended.
+    pub fn again(&self, now: DateTime<Utc>) -> (Self, PaymentEvent) {
+        let origin = Origin {
+            pledge_id: self.pledge_id,
+            campaign_id: self.campaign_id,
+            donor_id: self.donor_id,
+            donor_ref: self.donor_ref.clone(),
+            contact_id: self.contact_id,
+            amount: self.amount,
+            extras: self.extras,
+            capture: self.capture,
+            expires_at: self.expires_at,
+            traceparent: self.traceparent.clone(),
+        };
+        Self::attempt(origin, self.attempt + 1, now)
+    }
+
+    /// Whether the pledge may be paid by another attempt, as far as this one, its last, can tell: the provider can
+    /// never charge it, the pledge has not lapsed, and neither the donor nor an admin called it off. What the provider
+    /// refused to open would be refused again.
+    pub fn may_follow(&self, now: DateTime<Utc>) -> bool {
+        let ended = match (self.state, self.ending) {
+            (_, Some(Ending::Donor | Ending::Admin)) => false,
+            (State::Failed, ending) => ending == Some(Ending::Declines),
+            (State::Expired | State::Cancelled, _) => true,
+            _ => false,
+        };
+        ended && self.expires_at > now
+    }
+
+    /// Whether its intent may be opened, or is open, and nobody has called it off.
+    pub fn may_be_paid(&self) -> bool {
+        self.state.is_live() && self.ending.is_none()
+    }
+
+    fn attempt(origin: Origin, attempt: i32, now: DateTime<Utc>) -> (Self, PaymentEvent) {
         let payment = Self {
             payment_id: PaymentId::of(origin.pledge_id, attempt),
             pledge_id: origin.pledge_id,
@@ -176,6 +171,7 @@ impl Payment {
             attempt,
             state: State::Pending,
             amount: origin.amount,
+            extras: origin.extras,
             capture: origin.capture,
             authorized: 0,
             captured: 0,
@@ -184,6 +180,7 @@ impl Payment {
             provider_ref: None,
             outcome: Outcome::None,
             failure: None,
+            ending: None,
             expires_at: origin.expires_at,
             version: 1,
             traceparent: origin.traceparent,
@@ -301,24 +298,27 @@ impl Payment {
         }
     }
 
-    fn moved(&self, before: Standing, told: Told<'_>) -> Moved {
+    pub(super) fn moved(&self, before: Standing, told: Told<'_>) -> Moved {
         let object = told.object.or(self.provider_ref.as_deref());
         Moved {
             before,
             after: self.standing(),
             campaign_id: self.campaign_id,
             currency: self.amount.currency,
+            charged: self.amount.minor,
+            extras: self.extras,
+            uncovered: (0, 0),
             object: object.map_or_else(|| self.payment_id.to_string(), str::to_owned),
             fee: told.fee,
         }
     }
 
-    fn touch(&mut self, now: DateTime<Utc>) {
+    pub(super) fn touch(&mut self, now: DateTime<Utc>) {
         self.version += 1;
         self.updated_at = now;
     }
 
-    fn snapshot(
+    pub(super) fn snapshot(
         &self,
         kind: PaymentKind,
         previous: Option<State>,
@@ -337,6 +337,7 @@ impl Payment {
             previous,
             implied,
             amount: self.amount,
+            extras: self.extras,
             authorized: self.authorized,
             captured: self.captured,
             refunded: self.refunded,

@@ -4,8 +4,9 @@ use chrono::{DateTime, Utc};
 use common::payment::{Event, State, Step};
 
 use super::{
+    call::Outcome,
     notice::{News, What},
-    payment::{Change, Outcome, Payment, Told},
+    payment::{Change, Payment, Told},
 };
 
 /// What was decided about a delivery.
@@ -42,6 +43,25 @@ impl Verdict {
             Self::Quarantined => "QUARANTINED",
             Self::Ignored => "IGNORED",
         }
+    }
+
+    /// Every verdict.
+    pub const ALL: [Self; 8] = [
+        Self::Applied,
+        Self::Implied,
+        Self::Duplicate,
+        Self::Stale,
+        Self::Conflict,
+        Self::Parked,
+        Self::Quarantined,
+        Self::Ignored,
+    ];
+
+    /// Reads the spelling in SQL and in replies.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|verdict| verdict.as_str() == text)
     }
 
     /// The alarm that a person must hear, where nothing else settles it.
@@ -83,40 +103,12 @@ impl Ruling {
 /// can be held or taken than that. Taking less is a legal partial capture.
 pub fn rule(payment: &mut Payment, news: &News, now: DateTime<Utc>) -> Ruling {
     use Verdict::{Applied, Conflict, Duplicate, Ignored, Implied, Quarantined, Stale};
-    let asked_for = (payment.amount.minor, payment.amount.currency.as_str());
-    if (news.amount, news.currency.to_uppercase().as_str()) != asked_for {
+    if !is_asked_for(payment, news.amount, &news.currency) {
         return Ruling::of(Quarantined, "amount or currency is not what we asked for");
     }
-    let within = 1..=payment.amount.minor;
-    let (event, told) = match &news.what {
-        What::Authorized { held: minor } | What::Captured { taken: minor } => {
-            if !within.contains(minor) {
-                return Ruling::of(Quarantined, "more than we asked for, or nothing");
-            }
-            let event = match news.what {
-                What::Captured { .. } => Event::Captured,
-                _ => Event::Authorized,
-            };
-            (
-                Some(event),
-                Told {
-                    minor: *minor,
-                    ..Told::default()
-                },
-            )
-        }
-        What::Declined(decline) => {
-            let told = Told {
-                decline: Some(decline),
-                ..Told::default()
-            };
-            (Some(Event::Declined), told)
-        }
-        What::Cancelled(reason) => {
-            let event = end_of(payment.state, reason.as_deref());
-            (Some(event), Told::default())
-        }
-        What::Noted => (None, Told::default()),
+    let moved = match event_of(payment, &news.what) {
+        Ok(moved) => moved,
+        Err(why) => return Ruling::of(Quarantined, why),
     };
     if let Err(conflict) = recognise(payment, news) {
         return Ruling::of(Conflict, conflict);
@@ -127,7 +119,7 @@ pub fn rule(payment: &mut Payment, news: &News, now: DateTime<Utc>) -> Ruling {
         payment.provider_ref = Some(news.intent.clone());
         payment.outcome = Outcome::Known;
     }
-    let Some(event) = event else {
+    let Some((event, told)) = moved else {
         return if healed {
             Ruling::of(Applied, "the intent was recorded")
         } else {
@@ -169,14 +161,57 @@ fn recognise(payment: &Payment, news: &News) -> Result<(), &'static str> {
     }
 }
 
+/// Whether this is the amount and the currency that we asked for.
+pub(super) fn is_asked_for(payment: &Payment, amount: i64, currency: &str) -> bool {
+    let asked_for = payment.amount;
+    amount == asked_for.minor && currency.eq_ignore_ascii_case(asked_for.currency.as_str())
+}
+
+/// The machine's event of what happened to an intent, if it moves anything, and what came with it.
+///
+/// # Errors
+/// When an amount is not one that we asked for; the reason says so.
+pub(super) fn event_of<'a>(
+    payment: &Payment,
+    what: &'a What,
+) -> Result<Option<(Event, Told<'a>)>, &'static str> {
+    let (event, minor) = match what {
+        What::Noted => return Ok(None),
+        What::Declined(decline) => {
+            let told = Told {
+                decline: Some(decline),
+                ..Told::default()
+            };
+            return Ok(Some((Event::Declined, told)));
+        }
+        What::Cancelled(reason) => {
+            let event = end_of(payment, reason.as_deref());
+            return Ok(Some((event, Told::default())));
+        }
+        What::Authorized { held } => (Event::Authorized, *held),
+        What::Captured { taken } => (Event::Captured, *taken),
+    };
+    if !(1..=payment.amount.minor).contains(&minor) {
+        return Err("more than we asked for, or nothing");
+    }
+    let told = Told {
+        minor,
+        ..Told::default()
+    };
+    Ok(Some((event, told)))
+}
+
 /// How a cancelled intent ends its payment: by who asked for it.
-fn end_of(state: State, reason: Option<&str>) -> Event {
+fn end_of(payment: &Payment, reason: Option<&str>) -> Event {
+    if let Some(ending) = payment.ending {
+        return ending.event();
+    }
     match reason {
         Some("requested_by_customer" | "duplicate") => Event::Cancelled,
         Some("fraudulent" | "failed_invoice" | "void_invoice") => Event::Failed,
         Some("abandoned" | "automatic" | "expired") => Event::Expired,
         // Nobody asked: a hold that ran out, or an intent that was called off in the provider's own tools.
-        _ if state == State::Authorized => Event::Expired,
+        _ if payment.state == State::Authorized => Event::Expired,
         _ => Event::Cancelled,
     }
 }

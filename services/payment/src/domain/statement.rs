@@ -52,7 +52,7 @@ pub struct Corrected {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = StatementFigures)]
 pub struct Figures {
-    /// Taken from donors.
+    /// Taken from donors for it: the gifts, without what they added for the platform.
     pub gross: Money,
     /// Charged to the campaign.
     pub fees: Money,
@@ -141,9 +141,15 @@ impl Figures {
                 Effect::Refunded | Effect::RefundFailed => {
                     figures.refunds = taken(figures.refunds)?;
                 }
-                Effect::DisputeLost | Effect::DisputeReversed => {
+                Effect::DisputeHeld
+                | Effect::DisputeReleased
+                | Effect::DisputeFee
+                | Effect::DisputeLost
+                | Effect::DisputeReversed => {
                     figures.disputes = taken(figures.disputes)?;
                 }
+                // Nobody's yet: it never touches a campaign's account.
+                Effect::Suspense => {}
                 Effect::Correction => figures.corrections = given(figures.corrections)?,
             }
             figures.net = given(figures.net)?;

@@ -6,11 +6,12 @@ use axum::{
 };
 use chassis::http::{Path, Problems, Query};
 use common::ids::PaymentId;
-use http::{StatusCode, header};
+use http::{HeaderMap, StatusCode, header};
 use serde::Deserialize;
 use tracing::Instrument;
 use utoipa::IntoParams;
 
+use super::create::admit;
 use crate::{
     App,
     charge::{Begun, Payer},
@@ -31,16 +32,18 @@ pub struct Admission {
 /// visit finds the intent of the first.
 #[utoipa::path(
     get, path = "/api/payments/{id}/checkout", tag = "payments", operation_id = "checkout",
-    params(("id" = PaymentId, Path, description = "the payment"), Admission),
+    params(("id" = PaymentId, Path, description = "the payment"), Admission), security(("ticket" = [])),
     responses((status = 303, description = "to the page to pay on"), Problems),
 )]
 pub async fn checkout(
     State(app): State<App>,
     Path(id): Path<PaymentId>,
+    headers: HeaderMap,
     Query(admission): Query<Admission>,
 ) -> Result<Response, Error> {
     // Unsafe methods run where a client who leaves cannot cancel them; this GET has an effect as well.
-    let work = open(app.clone(), id, admission).in_current_span();
+    let client = app.clients.of(&headers);
+    let work = open(app.clone(), id, admission, client).in_current_span();
     let joined = app.life.track(work).await;
     let url = joined.map_err(|error| Error::Internal(error.to_string()))??;
     let headers = [
@@ -51,7 +54,12 @@ pub async fn checkout(
     Ok((StatusCode::SEE_OTHER, headers).into_response())
 }
 
-async fn open(app: App, id: PaymentId, admission: Admission) -> Result<String, Error> {
+async fn open(
+    app: App,
+    id: PaymentId,
+    admission: Admission,
+    client: Option<String>,
+) -> Result<String, Error> {
     let ticket = admission.ticket.ok_or(Error::TicketRequired)?;
     let ticket = app.signer.open(&ticket, app.clock.now())?;
     // Before anything is made: a ticket opens payments of its own pledge only.
@@ -60,10 +68,9 @@ async fn open(app: App, id: PaymentId, admission: Admission) -> Result<String, E
         let own = other.filter(|payment| payment.pledge_id == ticket.pledge_id);
         own.ok_or(Error::TicketInvalid)?;
     }
-    let begun = app
-        .charges
-        .begin(Payer::Ticket(Box::new(ticket)), None)
-        .await?;
+    let payer = Payer::Ticket(Box::new(ticket));
+    admit(&app, &payer, client.as_deref()).await?;
+    let begun = app.charges.begin(payer, None, client).await?;
     let Begun::Found(called) = begun else {
         return Err(Error::Internal(
             "a visit without a key has no stored reply".to_owned(),

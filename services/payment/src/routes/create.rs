@@ -26,6 +26,7 @@ use crate::{
     db::lookup,
     domain::Payment,
     error::Error,
+    velocity,
 };
 
 /// The header that carries a guest's key to a pledge.
@@ -64,7 +65,7 @@ pub struct Payable {
         ("X-Guest-Token" = Option<String>, Header, description = "the pledge's guest token, where the ticket has expired"),
     ),
     request_body = NewPayment,
-    security((), ("bearer" = [])),
+    security((), ("guest" = []), ("bearer" = ["OWNER"])),
     responses((status = 201, description = "the payment and its one intent", body = Payable), Problems),
 )]
 pub async fn create(
@@ -83,7 +84,17 @@ pub async fn create(
             return replay(&app, &claim, &stored);
         }
     };
-    let called = match app.charges.begin(payer, Some(claim.clone())).await? {
+    let client = app.clients.of(&headers);
+    match admit(&app, &payer, client.as_deref()).await {
+        Ok(()) => {}
+        Err(unavailable @ Error::Database(_)) => return Err(unavailable),
+        Err(refusal) => {
+            let stored = app.idempotency.refuse(&claim, refusal).await?;
+            return replay(&app, &claim, &stored);
+        }
+    }
+    let begun = app.charges.begin(payer, Some(claim.clone()), client);
+    let called = match begun.await? {
         Begun::Found(called) => called,
         Begun::Replayed(stored) => return replay(&app, &claim, &stored),
     };
@@ -110,6 +121,18 @@ fn replay(app: &App, claim: &Claim, stored: &Reply) -> Result<Response, Error> {
     let reply = app.sealer.open_reply(claim, stored);
     let reply = reply.map_err(|error| Error::Internal(error.to_string()))?;
     Ok(reply.into_response())
+}
+
+/// Whether the payer is let through: charging goes on, and not too many tries were declined.
+pub(super) async fn admit(app: &App, payer: &Payer, client: Option<&str>) -> Result<(), Error> {
+    match payer {
+        Payer::Ticket(ticket) => velocity::admit(app, &ticket.donor_ref, client).await,
+        Payer::Pledge(pledge) => {
+            let payment = lookup::last_attempt(app.db.pool(), *pledge).await?;
+            let donor_ref = payment.map(|payment| payment.donor_ref);
+            velocity::admit(app, donor_ref.as_deref().unwrap_or_default(), client).await
+        }
+    }
 }
 
 /// Who pays for the pledge, where the caller may.

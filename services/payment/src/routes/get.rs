@@ -20,7 +20,7 @@ use crate::{App, db::lookup, error::Error};
         ("id" = PaymentId, Path, description = "the payment"),
         ("X-Guest-Token" = Option<String>, Header, description = "the pledge's guest token"),
     ),
-    security((), ("bearer" = [])),
+    security(("guest" = []), ("bearer" = ["OWNER"]), ("bearer" = ["ADMIN"])),
     responses((status = 200, description = "the payment as it stands", body = View), Problems),
 )]
 pub async fn get(

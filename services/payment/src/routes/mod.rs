@@ -1,11 +1,20 @@
 //! The routes of this service, on one screen.
 
 mod checkout;
+mod control;
 mod create;
+mod disputes;
+mod event;
+mod exceptions;
 mod get;
 mod ledger;
+mod reconciliation;
+mod refund_batches;
+mod refunds;
+mod snapshots;
 mod view;
 mod webhook;
+mod webhooks;
 
 use axum::{extract::DefaultBodyLimit, middleware};
 use common::idempotency;
@@ -21,7 +30,7 @@ pub fn described() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .merge(keyed())
         .merge(open())
-        .merge(webhooks())
+        .merge(deliveries())
 }
 
 /// Every route, ready to serve.
@@ -31,7 +40,8 @@ pub fn router(app: App) -> OpenApiRouter {
     OpenApiRouter::new()
         .merge(keyed().layer(once_per_key))
         .merge(open())
-        .merge(webhooks())
+        .merge(snapshots::internal())
+        .merge(deliveries())
         .with_state(app)
 }
 
@@ -40,6 +50,13 @@ fn keyed() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(create::create))
         .merge(ledger::keyed())
+        .merge(reconciliation::keyed())
+        .merge(webhooks::keyed())
+        .merge(control::keyed())
+        .merge(exceptions::keyed())
+        .merge(disputes::keyed())
+        .merge(refund_batches::keyed())
+        .merge(refunds::keyed())
 }
 
 fn open() -> OpenApiRouter<App> {
@@ -47,10 +64,19 @@ fn open() -> OpenApiRouter<App> {
         .routes(routes!(get::get))
         .routes(routes!(checkout::checkout))
         .merge(ledger::open())
+        .merge(reconciliation::open())
+        .merge(webhooks::open())
+        .merge(control::open())
+        .merge(exceptions::open())
+        .merge(disputes::open())
+        .merge(refund_batches::open())
+        .merge(refunds::open())
 }
 
-fn webhooks() -> OpenApiRouter<App> {
+fn deliveries() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(webhook::stripe))
+        .routes(routes!(webhook::payment))
+        .routes(routes!(webhook::payments))
         .layer(DefaultBodyLimit::max(WEBHOOK_LIMIT))
 }

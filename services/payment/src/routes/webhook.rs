@@ -1,6 +1,6 @@
 //! `POST /api/webhooks/psp/stripe`
 
-use std::sync::LazyLock;
+use std::{collections::BTreeMap, sync::LazyLock};
 
 use axum::{
     body::Bytes,
@@ -10,26 +10,23 @@ use chassis::{
     http::{Json, Problems},
     telemetry::{self, metrics},
 };
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use prometheus::IntCounterVec;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
-    App, alarm,
-    court::Delivery,
+    App,
+    delivery::{Delivery, Source},
     domain::Notice,
     error::Error,
+    routes::event::Event,
     signature::{self, BadSignature},
 };
 
-static VERDICTS: LazyLock<IntCounterVec> = LazyLock::new(|| {
-    metrics::counter(
-        "webhook_verdicts_total",
-        "Verified deliveries by verdict.",
-        &["verdict"],
-    )
-});
+/// How much of a header is kept, in characters.
+const HEADER: usize = 300;
+
 static REFUSED: LazyLock<IntCounterVec> = LazyLock::new(|| {
     metrics::counter(
         "webhook_refused_total",
@@ -51,7 +48,8 @@ pub struct Receipt {
 #[utoipa::path(
     post, path = "/api/webhooks/psp/stripe", tag = "webhooks", operation_id = "stripe_webhook",
     params(("Stripe-Signature" = String, Header, description = "HMAC-SHA-256 over time and raw body")),
-    request_body(content = String, content_type = "application/json", description = "an event, at most 256 KiB"),
+    security(("stripe" = [])),
+    request_body(content = Event, content_type = "application/json", description = "an event, at most 256 KiB"),
     responses((status = 200, description = "the verdict is committed", body = Receipt), Problems),
 )]
 pub async fn stripe(
@@ -59,51 +57,110 @@ pub async fn stripe(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Receipt>, Error> {
+    receive(&app, &headers, body).await
+}
+
+/// Another name of `POST /api/webhooks/psp/stripe`.
+#[utoipa::path(
+    post, path = "/api/webhooks/payment", tag = "webhooks", operation_id = "payment_webhook",
+    params(("Stripe-Signature" = String, Header, description = "HMAC-SHA-256 over time and raw body")),
+    security(("stripe" = [])),
+    request_body(content = Event, content_type = "application/json", description = "an event, at most 256 KiB"),
+    responses((status = 200, description = "the verdict is committed", body = Receipt), Problems),
+)]
+pub async fn payment(
+    State(app): State<App>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Json<Receipt>, Error> {
+    receive(&app, &headers, body).await
+}
+
+/// Another name of `POST /api/webhooks/psp/stripe`.
+#[utoipa::path(
+    post, path = "/api/payments/webhook", tag = "webhooks", operation_id = "payments_webhook",
+    params(("Stripe-Signature" = String, Header, description = "HMAC-SHA-256 over time and raw body")),
+    security(("stripe" = [])),
+    request_body(content = Event, content_type = "application/json", description = "an event, at most 256 KiB"),
+    responses((status = 200, description = "the verdict is committed", body = Receipt), Problems),
+)]
+pub async fn payments(
+    State(app): State<App>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Json<Receipt>, Error> {
+    receive(&app, &headers, body).await
+}
+
+async fn receive(
+    app: &App,
+    headers: &HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Json<Receipt>, Error> {
     let body = body.map_err(|rejection| match rejection.status() {
         StatusCode::PAYLOAD_TOO_LARGE => Error::BodyTooLarge,
         _ => Error::MalformedEvent,
     })?;
     let received_at = app.clock.now();
-    let signature = headers
-        .get("stripe-signature")
-        .and_then(|value| value.to_str().ok());
-    let verified = signature
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let verified = text("stripe-signature")
         .ok_or(BadSignature::Malformed)
         .and_then(|signature| {
-            signature::verify(
-                signature,
-                &body,
-                &app.settings.webhook_secrets,
-                received_at.timestamp(),
-            )?;
+            let secrets = &app.settings.webhook_secrets;
+            signature::verify(signature, &body, secrets, received_at.timestamp())?;
             Ok(signature)
         });
-    let signature = verified.map_err(|why| {
-        REFUSED.with_label_values(&[why.as_str()]).inc();
-        tracing::warn!(reason = why.as_str(), "a webhook delivery was not believed");
-        Error::BadSignature
-    })?;
+    let signature = match verified {
+        Ok(signature) => signature,
+        Err(why) => {
+            REFUSED.with_label_values(&[why.as_str()]).inc();
+            tracing::warn!(reason = why.as_str(), "a webhook delivery was not believed");
+            app.rejections
+                .keep(app, why, &body, harmless(headers))
+                .await;
+            return Err(Error::BadSignature);
+        }
+    };
     let notice = Notice::read(&body, app.settings.livemode).map_err(|_| Error::MalformedEvent)?;
     let delivery = Delivery {
         body: app.sealer.seal(notice.event_id.as_bytes(), &body),
         notice,
         signature: signature.to_owned(),
+        headers: harmless(headers),
         trace_id: telemetry::trace_id(),
         received_at,
+        source: Source::Delivered,
     };
     let event_id = delivery.notice.event_id.clone();
     let judged = app.court.commit(delivery).await?;
-    let verdict = judged.verdict;
-    VERDICTS.with_label_values(&[verdict.as_str()]).inc();
-    if let Some(kind) = verdict.alarm() {
-        tracing::warn!(
-            psp.event = event_id,
-            verdict = verdict.as_str(),
-            "a delivery moved nothing"
-        );
-        alarm::raise(kind, judged.payment_id, judged.detail.unwrap_or_default());
-    }
+    judged.tell(&event_id);
     Ok(Json(Receipt {
-        verdict: verdict.as_str(),
+        verdict: judged.verdict.as_str(),
     }))
+}
+
+/// The headers that may be kept in clear.
+fn harmless(headers: &HeaderMap) -> Option<String> {
+    let text = |name| {
+        let value: Option<&HeaderValue> = headers.get(name);
+        let value = value.and_then(|value| value.to_str().ok());
+        value.map(|value| {
+            (
+                name,
+                value
+                    .chars()
+                    .filter(|char| !char.is_control())
+                    .take(HEADER)
+                    .collect::<String>(),
+            )
+        })
+    };
+    let kept: BTreeMap<&str, String> = ["content-type", "user-agent"]
+        .into_iter()
+        .filter_map(text)
+        .collect();
+    if kept.is_empty() {
+        return None;
+    }
+    serde_json::to_string(&kept).ok()
 }

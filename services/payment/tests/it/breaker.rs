@@ -76,3 +76,18 @@ fn a_late_success_of_an_old_call_does_not_close_it() {
     breaker.succeeded();
     assert!(!breaker.admits());
 }
+
+#[test]
+fn calls_that_can_wait_shut_out_no_donor_and_yet_prove_that_the_provider_is_still_away() {
+    let (breaker, clock) = closed();
+    for _ in 0..10 {
+        assert!(breaker.admits());
+        assert!(!breaker.failed_patiently());
+    }
+    assert!(breaker.admits());
+    fail(&breaker, 3);
+    clock.advance(REST);
+    assert!(breaker.admits());
+    assert!(breaker.failed_patiently());
+    assert!(!breaker.admits());
+}

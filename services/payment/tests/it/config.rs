@@ -4,7 +4,7 @@ use chassis::env::Env;
 use payment::Config;
 use secrecy::ExposeSecret;
 
-const GOOD: [(&str, &str); 9] = [
+const GOOD: [(&str, &str); 10] = [
     ("DATABASE_URL", "postgres://payment@localhost/careforall"),
     ("REDIS_URL", "redis://localhost"),
     ("KAFKA_BROKERS", "localhost:9092"),
@@ -12,6 +12,10 @@ const GOOD: [(&str, &str); 9] = [
     (
         "TOKEN_SECRET",
         "a secret that is longer than thirty-two bytes",
+    ),
+    (
+        "SERVICE_SECRET",
+        "another secret that is longer than thirty-two bytes",
     ),
     ("PSP_URL", "http://localhost:3900"),
     ("PSP_SECRET_KEY", "sk_test_1"),

@@ -2,7 +2,10 @@
 
 use chassis::http::Problem;
 use common::{group_commit, idempotency};
-use payment::{domain::Flaw, error::Error};
+use payment::{
+    domain::{Flaw, Halt},
+    error::Error,
+};
 
 #[test]
 fn each_refusal_has_its_status_and_code() {
@@ -28,6 +31,22 @@ fn each_refusal_has_its_status_and_code() {
         (Error::BadSignature, 401, "bad_signature"),
         (Error::MalformedEvent, 400, "malformed_event"),
         (Error::BodyTooLarge, 413, "body_too_large"),
+        (Error::InvalidTransition, 409, "invalid_transition"),
+        (Error::CaptureAmount, 422, "invalid_amount"),
+        (Error::Velocity(60), 429, "payment_velocity"),
+        (Error::ChargingPaused, 503, "charging_paused"),
+        (Error::Reason, 422, "invalid_reason"),
+        (Halt::Exceeds.into(), 409, "refund_exceeds_captured"),
+        (Halt::DisputeOpen.into(), 409, "dispute_open"),
+        (Halt::Amount.into(), 422, "invalid_amount"),
+        (Halt::Currency.into(), 422, "currency_mismatch"),
+        (Halt::Reason.into(), 422, "invalid_reason"),
+        (Halt::DeadlinePassed.into(), 409, "deadline_passed"),
+        (Halt::DisputeClosed.into(), 409, "dispute_closed"),
+        (Halt::Evidence.into(), 422, "invalid_evidence"),
+        (Halt::BatchState.into(), 409, "invalid_transition"),
+        (Halt::SecondAdmin.into(), 409, "second_admin_required"),
+        (Halt::CampaignRuns.into(), 409, "campaign_not_stopped"),
         (Flaw::Reason.into(), 422, "invalid_reason"),
         (Flaw::Lines.into(), 422, "invalid_entries"),
         (Flaw::Amount.into(), 422, "invalid_amount"),

@@ -6,7 +6,7 @@ use chrono::DateTime;
 use common::{
     events::Capture,
     ids::{CampaignId, ContactId, PledgeId},
-    money::{Currency, Money},
+    money::{Currency, Extras, Money},
     payment::{Event, State},
 };
 use payment::domain::{Account, Booking, Effect, Hold, Moved, Origin, Payment, Standing, Told};
@@ -36,6 +36,7 @@ fn payment() -> Payment {
         donor_ref: "ref".to_owned(),
         contact_id: ContactId::new(),
         amount: Money::new(GIFT, Currency::USD),
+        extras: Extras::default(),
         capture: Capture::Automatic,
         expires_at: DateTime::UNIX_EPOCH,
         traceparent: None,
@@ -61,6 +62,9 @@ fn moved(before: Standing, after: Standing, fee: i64) -> Moved {
         after,
         campaign_id: CampaignId::new(),
         currency: Currency::USD,
+        charged: GIFT,
+        extras: Extras::default(),
+        uncovered: (0, 0),
         object: "pi_1".to_owned(),
         fee,
     }
@@ -224,64 +228,97 @@ fn a_refund_is_taken_from_where_the_money_is_and_comes_back_to_there_when_it_fai
 
 #[test]
 fn a_dispute_beyond_what_refunds_left_is_the_platforms_loss() {
+    // The bank took 100, of which refunds had left 40.
     let steps = [
-        standing(State::Pending, 0, 0, 0),
-        standing(State::Captured, 100, 0, 0),
-        standing(State::Captured, 100, 60, 0),
-        standing(State::Captured, 100, 60, 100),
+        (standing(State::Pending, 0, 0, 0), 0),
+        (standing(State::Captured, 100, 0, 0), 0),
+        (standing(State::Captured, 100, 60, 0), 0),
+        (standing(State::Captured, 100, 60, 40), 60),
     ];
     let mut balances = BTreeMap::new();
     for step in steps.windows(2) {
-        post(&mut balances, &moved(step[0], step[1], 0).booking());
+        let moved = Moved {
+            uncovered: (step[0].1, step[1].1),
+            ..moved(step[0].0, step[1].0, 0)
+        };
+        post(&mut balances, &moved.booking());
     }
     assert_eq!(balances[&Account::CampaignPayable], 0);
     assert_eq!(balances[&Account::PlatformLoss], 60);
-    assert_eq!(balances[&Account::PspReceivable], -60);
+    assert_eq!(balances[&Account::PspReceivable], 40);
+    assert_eq!(balances[&Account::DisputeHold], -100);
     let won = standing(State::Captured, 100, 60, 0);
-    let booking = moved(steps[3], won, 0).booking();
+    let moved = Moved {
+        uncovered: (60, 0),
+        ..moved(steps[3].0, won, 0)
+    };
+    let booking = moved.booking();
     assert_eq!(booking.sets[0].effect, Effect::DisputeReversed);
     post(&mut balances, &booking);
     assert_eq!(balances[&Account::CampaignPayable], -40);
     assert_eq!(balances[&Account::PlatformLoss], 0);
+    assert_eq!(balances[&Account::DisputeHold], 0);
 }
 
-/// A history of legal amounts: what is captured never falls, and no more goes back, or is lost, than was captured.
-fn history() -> impl Strategy<Value = Vec<(Standing, i64)>> {
+/// A charge by what it is for, and a history of legal amounts: what is captured never falls, and no more goes back, or
+/// is lost, than was captured.
+fn history() -> impl Strategy<Value = (i64, Extras, Vec<(Standing, i64, i64)>)> {
     let state = prop::sample::select(vec![State::Captured, State::Completed, State::Refunded]);
-    let step = (state, 0..=1_000_000_i64, 0..=1_000_000_i64, 0..=50_i64);
-    (1..=1_000_000_i64, prop::collection::vec(step, 1..20)).prop_map(|(captured, steps)| {
-        let legal = |(state, refunded, lost, fee): (State, i64, i64, i64)| {
+    let amount = || 0..=1_000_000_i64;
+    let step = (state, amount(), amount(), amount(), 0..=50_i64);
+    let parts = (1..=1_000_000_i64, 0..=200_000_i64, 0..=20_000_i64);
+    let captured = 1..=1_220_000_i64;
+    (parts, captured, prop::collection::vec(step, 1..20)).prop_map(|(parts, captured, steps)| {
+        let (gift, tip, covered_fee) = parts;
+        let charged = gift + tip + covered_fee;
+        let captured = captured.min(charged);
+        let legal = |(state, refunded, lost, uncovered, fee): (State, i64, i64, i64, i64)| {
             let refunded = if state == State::Refunded {
                 captured
             } else {
                 refunded.min(captured)
             };
-            (standing(state, captured, refunded, lost.min(captured)), fee)
+            let lost = lost.min(captured - refunded);
+            (standing(state, captured, refunded, lost), uncovered, fee)
         };
-        steps.into_iter().map(legal).collect()
+        let steps = steps.into_iter().map(legal).collect();
+        (charged, Extras { tip, covered_fee }, steps)
     })
 }
 
 proptest! {
     #[test]
-    fn whatever_happens_the_books_say_what_the_payment_says(history in history()) {
+    fn whatever_happens_the_books_say_what_the_payment_says((charged, extras, history) in history()) {
         let mut balances = BTreeMap::new();
-        let mut before = standing(State::Pending, 0, 0, 0);
+        let (mut before, mut beyond) = (standing(State::Pending, 0, 0, 0), 0);
         let mut fees = 0;
-        for (after, fee) in history {
+        for (after, uncovered, fee) in history {
             // A fee is taken once, at the settlement.
             let fee = if before.state == State::Completed { 0 } else { fee };
             fees += if after.state == State::Completed { fee } else { 0 };
-            post(&mut balances, &moved(before, after, fee).booking());
+            let moved = Moved {
+                charged,
+                extras,
+                uncovered: (beyond, uncovered),
+                ..moved(before, after, fee)
+            };
+            post(&mut balances, &moved.booking());
             let at = |account| balances.get(&account).copied().unwrap_or_default();
-            let kept = after.captured - after.refunded - after.lost;
-            prop_assert_eq!(-at(Account::CampaignPayable), kept.max(0));
-            prop_assert_eq!(at(Account::PlatformLoss), (-kept).max(0));
-            prop_assert_eq!(at(Account::Fees), fees);
-            prop_assert_eq!(at(Account::PspReceivable) + at(Account::PspSettled), kept - fees);
-            let due = if after.state == State::Completed { 0 } else { kept };
+            let (taken, gone) = (
+                extras.split(charged, after.captured),
+                extras.split(charged, after.refunded + after.lost),
+            );
+            prop_assert_eq!(-at(Account::CampaignPayable), taken.gift - gone.gift);
+            prop_assert!(at(Account::CampaignPayable) <= 0);
+            prop_assert_eq!(-at(Account::PlatformTip), taken.tip - gone.tip);
+            prop_assert_eq!(at(Account::Fees), fees - taken.covered_fee + gone.covered_fee);
+            prop_assert_eq!(at(Account::PlatformLoss), uncovered);
+            prop_assert_eq!(at(Account::DisputeHold), -after.lost - uncovered);
+            let there = after.captured - after.refunded;
+            prop_assert_eq!(at(Account::PspReceivable) + at(Account::PspSettled), there - fees);
+            let due = if after.state == State::Completed { 0 } else { there };
             prop_assert_eq!(at(Account::PspReceivable), due);
-            before = after;
+            (before, beyond) = (after, uncovered);
         }
     }
 

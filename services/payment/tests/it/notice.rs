@@ -58,6 +58,7 @@ fn each_type_that_moves_a_payment_is_understood() {
         code: "card_declined".to_owned(),
         decline_code: Some("lost_card".to_owned()),
         message: Some("ab".to_owned()),
+        ..Decline::default()
     };
     assert_eq!(
         what("payment_intent.payment_failed", &declined),

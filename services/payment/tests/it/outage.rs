@@ -219,27 +219,22 @@ async fn a_crash_between_the_providers_answer_and_our_record_is_healed_by_the_we
 }
 
 #[tokio::test]
-async fn a_call_that_is_a_day_old_is_not_repeated() {
+async fn the_intent_of_a_call_that_is_a_day_old_is_found_in_the_providers_list() {
     let clock = Clock::fixed(Clock::system().now());
     let world = World::of(Plan {
         clock: clock.clone(),
         ..Plan::default()
     })
     .await;
-    let gift = world.gift();
-    world.open(&gift).await;
+    let (gift, another) = (world.gift(), world.gift());
+    let open = world.open(&gift).await;
+    world.open(&another).await;
     forget(&world, &gift).await;
     clock.advance(chrono::Duration::hours(24));
-    eventually("the resolver gave it up", async || {
-        let retry: Option<chrono::DateTime<chrono::Utc>> =
-            sqlx::query_scalar("select retry_at from payments")
-                .fetch_one(&world.pool)
-                .await
-                .unwrap();
-        retry.is_none().then_some(())
-    })
-    .await;
-    assert_eq!(outcome(&world, &gift).await, ("requested".to_owned(), None));
+    let found = eventually("it was found", async || outcome(&world, &gift).await.1).await;
+    assert_eq!(found, open.intent);
+    assert_eq!(outcome(&world, &gift).await.0, "known");
+    assert_eq!(world.psp.intents().await, 2, "nothing was opened again");
 }
 
 /// The row as a crash between the provider's answer and our record leaves it.

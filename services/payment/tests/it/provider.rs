@@ -1,7 +1,7 @@
 //! How the provider's replies are understood.
 
 use http::StatusCode;
-use payment::provider::{Failure, read};
+use payment::provider::{Failure, Intent, read};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
@@ -14,7 +14,7 @@ fn intent() -> Value {
 
 fn understand(status: u16, body: &Value) -> Result<String, Failure> {
     let status = StatusCode::from_u16(status).unwrap();
-    read(status, body.to_string().as_bytes()).map(|intent| intent.id)
+    read::<Intent>(status, body.to_string().as_bytes()).map(|intent| intent.id)
 }
 
 fn error(status: u16, error: &Value) -> Failure {
@@ -23,7 +23,7 @@ fn error(status: u16, error: &Value) -> Failure {
 
 #[test]
 fn an_intent_is_read_and_its_secret_is_not_shown() {
-    let read = read(StatusCode::OK, intent().to_string().as_bytes()).unwrap();
+    let read = read::<Intent>(StatusCode::OK, intent().to_string().as_bytes()).unwrap();
     assert_eq!(
         (read.id.as_str(), read.amount, read.currency.as_str()),
         ("pi_1", 2500, "usd")
@@ -43,7 +43,7 @@ fn a_reply_that_is_no_intent_leaves_the_outcome_unknown() {
         );
     }
     assert!(matches!(
-        read(StatusCode::OK, b"<html>"),
+        read::<Intent>(StatusCode::OK, b"<html>"),
         Err(Failure::Unknown(_))
     ));
     for status in [300, 500, 502, 503] {
@@ -101,10 +101,6 @@ fn what_would_hit_every_payment_alike_ends_none() {
         (400, json!({})),
         (401, json!({"type": "invalid_request_error"})),
         (403, json!({"type": "invalid_request_error"})),
-        (
-            404,
-            json!({"type": "invalid_request_error", "code": "resource_missing", "param": "intent"}),
-        ),
     ];
     for (status, body) in table {
         assert!(
@@ -112,4 +108,11 @@ fn what_would_hit_every_payment_alike_ends_none() {
             "{status} {body}"
         );
     }
+}
+
+#[test]
+fn an_object_that_is_not_there_is_no_mistake_of_ours() {
+    let missing =
+        json!({"type": "invalid_request_error", "code": "resource_missing", "param": "intent"});
+    assert!(matches!(error(404, &missing), Failure::Missing));
 }

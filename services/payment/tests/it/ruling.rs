@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use common::{
     events::{Capture, PaymentKind},
     ids::{CampaignId, ContactId, PaymentId, PledgeId},
-    money::{Currency, Money},
+    money::{Currency, Extras, Money},
     payment::State,
 };
 use payment::domain::{Decline, News, Origin, Outcome, Payment, Verdict, What, rule};
@@ -22,6 +22,7 @@ fn payment() -> Payment {
         donor_ref: "ref".to_owned(),
         contact_id: ContactId::new(),
         amount: Money::new(2500, Currency::USD),
+        extras: Extras::default(),
         capture: Capture::Automatic,
         expires_at: now(),
         traceparent: None,
@@ -50,8 +51,7 @@ fn hear(payment: &mut Payment, what: What) -> Verdict {
 fn decline() -> What {
     What::Declined(Decline {
         code: "card_declined".to_owned(),
-        decline_code: None,
-        message: None,
+        ..Decline::default()
     })
 }
 

@@ -11,7 +11,7 @@ use chrono::DateTime;
 use common::{
     events::Capture,
     ids::{CampaignId, ContactId, PledgeId},
-    money::{Currency, Money},
+    money::{Currency, Extras, Money},
 };
 use payment::{
     Psp,
@@ -73,7 +73,7 @@ impl Mock {
             timeout: Duration::from_secs(20),
             breaker_rest: Duration::from_secs(1),
         };
-        Stripe::new(&psp, &Clock::system()).expect("a client")
+        Stripe::new(&psp, 1_000, &Clock::system()).expect("a client")
     }
 }
 
@@ -85,6 +85,7 @@ fn payment(capture: Capture, amount: Money) -> Payment {
         donor_ref: "ref".to_owned(),
         contact_id: ContactId::new(),
         amount,
+        extras: Extras::default(),
         capture,
         expires_at: DateTime::UNIX_EPOCH,
         traceparent: None,

@@ -14,7 +14,7 @@ use crate::world::{Gift, World};
 
 /// Keeps what it hears: message and snapshot.
 #[derive(Clone, Default)]
-struct Ear(Arc<Mutex<Vec<(Message, PaymentEvent)>>>);
+pub struct Ear(Arc<Mutex<Vec<(Message, PaymentEvent)>>>);
 
 impl Handler for Ear {
     async fn handle(&self, batch: &[Message]) -> Result<(), Fault> {
@@ -27,7 +27,7 @@ impl Handler for Ear {
 }
 
 impl Ear {
-    fn on(world: &World) -> Self {
+    pub fn on(world: &World) -> Self {
         let ear = Self::default();
         Kafka::new(&world.kafka).consume(
             "ear",
@@ -39,7 +39,7 @@ impl Ear {
     }
 
     /// What was told of a gift, once there are so many.
-    async fn told(&self, gift: &Gift, count: usize) -> Vec<(Message, PaymentEvent)> {
+    pub async fn told(&self, gift: &Gift, count: usize) -> Vec<(Message, PaymentEvent)> {
         eventually("everything is told", async || {
             let heard = self.0.lock().unwrap();
             let own: Vec<_> = heard

@@ -8,10 +8,10 @@ use common::{
     auth::tokens::{Signer, Ticket},
     events::{Capture, PledgeEvent, PledgeKind, PledgeStatus, Visibility},
     ids::{CampaignId, ContactId, PaymentId, PledgeId, UserId},
-    money::{Currency, Money},
+    money::{Currency, Extras, Money},
 };
 use hmac::{Hmac, KeyInit, Mac};
-use payment::{Config, Psp};
+use payment::{Cadences, Config, Pace, Psp};
 use reqwest::{Response, StatusCode};
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -23,7 +23,7 @@ use uuid::Uuid;
 
 pub const WEBHOOK: &str = "/api/webhooks/psp/stripe";
 pub const WEBHOOK_SECRET: &str = "whsec_of_these_tests";
-const SECRET_KEY: &str = "sk_test_of_these_tests";
+pub const SECRET_KEY: &str = "sk_test_of_these_tests";
 
 /// How a world differs from the usual one.
 pub struct Plan {
@@ -35,6 +35,8 @@ pub struct Plan {
     pub breaker_rest: Duration,
     /// How long after a call without an answer it is repeated.
     pub resolve_after: Duration,
+    /// How often the provider is asked about what it has not told.
+    pub cadences: Cadences,
     /// Whether the provider sends its webhooks by itself.
     pub webhooks: bool,
     /// Whether the provider runs from the start.
@@ -50,6 +52,7 @@ impl Default for Plan {
             timeout: Duration::from_secs(5),
             breaker_rest: Duration::from_secs(30),
             resolve_after: Duration::from_secs(10),
+            cadences: Cadences::default(),
             webhooks: false,
             up: true,
             through: None,
@@ -122,6 +125,7 @@ impl World {
             kafka: kafka.clone(),
             jwt_public_keys: testkit::public_keys(),
             token_secret: testkit::token_secret(),
+            service_secret: testkit::service_secret(),
             psp: Psp {
                 url,
                 secret_key: SECRET_KEY.into(),
@@ -133,6 +137,12 @@ impl World {
             resolve_every: Duration::from_millis(50),
             resolve_after: plan.resolve_after,
             weigh_every: Duration::from_millis(50),
+            cadences: plan.cadences,
+            outbox_stuck_after: Duration::from_mins(1),
+            pace: Pace {
+                approval_from: 1_000_000,
+                pause: Duration::from_millis(1),
+            },
             clock: plan.clock.clone(),
         };
         let service = testkit::serve(|listener, life| payment::run(config, listener, life)).await;
@@ -174,6 +184,7 @@ impl World {
             donor_id: donor,
             donor_ref: "9f86d081884c7d65".to_owned(),
             amount: Money::new(minor, Currency::USD),
+            extras: Extras::default(),
             capture,
             pledge_expires_at: now + chrono::Duration::minutes(30),
             expires_at: now + chrono::Duration::minutes(30),
@@ -293,6 +304,67 @@ impl World {
         .unwrap()
     }
 
+    /// An admin's request, with a fresh key.
+    pub async fn admin(&self, method: reqwest::Method, path: &str, body: &Value) -> Response {
+        let key = Uuid::new_v4().to_string();
+        self.admin_with_key(method, path, &key, body).await
+    }
+
+    pub async fn admin_with_key(
+        &self,
+        method: reqwest::Method,
+        path: &str,
+        key: &str,
+        body: &Value,
+    ) -> Response {
+        let admin: UserId = Uuid::from_u128(7).into();
+        let token = testkit::user_token(admin, common::auth::Role::Admin);
+        let request = self.service.client.request(method, self.service.at(path));
+        let request = request.bearer_auth(token).header("idempotency-key", key);
+        let request = if body.is_null() {
+            request
+        } else {
+            request.json(body)
+        };
+        request.send().await.unwrap()
+    }
+
+    /// The donor calls the pledge off, as the pledge service tells it.
+    pub async fn withdraw(&self, gift: &Gift) {
+        testkit::publish(&self.kafka, &gift.withdrawal(self.clock.now())).await;
+    }
+
+    /// The causes of a payment's steps.
+    pub async fn causes(&self, gift: &Gift) -> Vec<String> {
+        sqlx::query_scalar(
+            "select cause from payment_transitions where payment_id = $1 order by id",
+        )
+        .bind(gift.payment_id.get())
+        .fetch_all(&self.pool)
+        .await
+        .unwrap()
+    }
+
+    /// Lets the pledge lapse, by the database's clock.
+    pub async fn lapse(&self, gift: &Gift) {
+        sqlx::query(
+            "update payments set expires_at = now() - interval '1 second' where payment_id = $1",
+        )
+        .bind(gift.payment_id.get())
+        .execute(&self.pool)
+        .await
+        .unwrap();
+    }
+
+    /// Who called the payment off, and whether the provider is still to be asked.
+    pub async fn ending(&self, gift: &Gift) -> (Option<String>, bool) {
+        sqlx::query_as("select ending, ending_at is not null from payments where payment_id = $1")
+            .bind(gift.payment_id.get())
+            .fetch_one(&self.pool)
+            .await
+            .unwrap()
+    }
+
     /// Waits until the payment stands in this state.
     pub async fn until(&self, gift: &Gift, state: &str) {
         eventually(state, async || {
@@ -332,7 +404,12 @@ impl Gift {
             donor_id: self.ticket.donor_id,
             donor_ref: self.ticket.donor_ref.clone(),
             contact_id: self.ticket.contact_id,
-            amount: self.ticket.amount,
+            amount: Money::new(
+                self.ticket.amount.minor - self.ticket.extras.sum(),
+                self.ticket.amount.currency,
+            ),
+            extras: self.ticket.extras,
+            cancel_requested_at: None,
             capture: self.ticket.capture,
             visibility: Visibility::Public,
             public_name: Some("Ada".to_owned()),
@@ -342,6 +419,16 @@ impl Gift {
             created_at: now,
             version: 1,
             occurred_at: now,
+        }
+    }
+
+    /// The same after the donor has called it off.
+    pub fn withdrawal(&self, now: DateTime<Utc>) -> PledgeEvent {
+        PledgeEvent {
+            kind: PledgeKind::CancelRequested,
+            cancel_requested_at: Some(now),
+            version: 2,
+            ..self.event(now)
         }
     }
 
@@ -457,6 +544,32 @@ impl Simulator {
             ("payment_method", method),
         ];
         self.client.post(path).form(&form).send().await.unwrap()
+    }
+
+    /// Lets its calls and webhooks go wrong.
+    pub async fn faults(&self, faults: &Value) {
+        let path = format!("{}/_sim/faults", self.url);
+        let reply = self.client.post(path).json(faults).send().await.unwrap();
+        assert!(
+            reply.status().is_success(),
+            "{}",
+            reply.text().await.unwrap()
+        );
+    }
+
+    /// The status of an intent, as the provider has it.
+    pub async fn status(&self, open: &Open) -> String {
+        let path = format!("{}/v1/payment_intents/{}", self.url, open.intent);
+        let request = self.client.get(path).bearer_auth(SECRET_KEY);
+        let intent: Value = request.send().await.unwrap().json().await.unwrap();
+        intent["status"].as_str().unwrap().to_owned()
+    }
+
+    /// Cancels an intent in the provider's own tools.
+    pub async fn cancel(&self, open: &Open) {
+        let path = format!("{}/v1/payment_intents/{}/cancel", self.url, open.intent);
+        let request = self.client.post(path).bearer_auth(SECRET_KEY);
+        assert_eq!(request.send().await.unwrap().status(), StatusCode::OK);
     }
 
     /// Takes the money that is held.

@@ -56,7 +56,7 @@ pub struct CorrectionEntry {
 /// What stands in the books is never changed: another correction takes this one back.
 #[utoipa::path(
     post, path = "/api/admin/ledger/corrections", tag = "admin", operation_id = "correct_ledger",
-    params(IdempotencyKey), request_body = NewCorrection, security(("bearer" = [])),
+    params(IdempotencyKey), request_body = NewCorrection, security(("bearer" = ["ADMIN"])),
     responses((status = 201, description = "the set that was added", body = LedgerCorrection), Problems),
 )]
 pub async fn correct(

@@ -61,7 +61,7 @@ impl FromStr for Place {
 /// An account's entries, newest first. For admins.
 #[utoipa::path(
     get, path = "/api/admin/ledger/accounts/{account}/entries", tag = "admin", operation_id = "ledger_entries",
-    params(("account" = Account, Path, description = "the account"), Paging), security(("bearer" = [])),
+    params(("account" = Account, Path, description = "the account"), Paging), security(("bearer" = ["ADMIN"])),
     responses((status = 200, description = "a page of entries", body = Page<LedgerEntry>), Problems),
 )]
 pub async fn entries(

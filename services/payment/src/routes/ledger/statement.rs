@@ -26,7 +26,7 @@ use crate::{
         ("id" = CampaignId, Path, description = "the campaign"),
         ("month" = String, Path, description = "`yyyy-mm` or `yyyy-mm.csv`", example = "2026-05"),
     ),
-    security(("bearer" = [])),
+    security(("bearer" = ["ADMIN"])),
     responses(
         (status = 200, description = "the figures of each currency, and every correction",
          content((Statement = "application/json"), (String = "text/csv"))),

@@ -56,7 +56,7 @@ pub struct AccountBalance {
 /// What every account holds, in each currency. For admins.
 #[utoipa::path(
     get, path = "/api/admin/ledger/trial-balance", tag = "admin", operation_id = "trial_balance",
-    security(("bearer" = [])),
+    security(("bearer" = ["ADMIN"])),
     responses((status = 200, description = "debits, credits and balance of every account", body = TrialBalance), Problems),
 )]
 pub async fn trial_balance(State(app): State<App>, _: Admin) -> Result<impl IntoResponse, Error> {

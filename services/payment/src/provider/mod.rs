@@ -1,4 +1,15 @@
-//! The one adapter to the payment provider: Stripe's API, or whatever speaks it.
+//! The one adapter to the payment provider: Stripe's API, or whatever speaks it. Here is how a call is made; what is
+//! called is in the file of its object.
+
+mod bucket;
+mod inquiry;
+mod intent;
+mod money_back;
+mod payout;
+
+pub use bucket::{Bucket, patiently};
+pub use inquiry::{Charge, Inquired, Span};
+pub use intent::Intent;
 
 use std::{sync::LazyLock, time::Duration};
 
@@ -6,17 +17,13 @@ use chassis::{clock::Clock, telemetry::metrics};
 use http::{StatusCode, header};
 use prometheus::IntCounterVec;
 use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
 use tokio::{
     sync::Semaphore,
     time::{Instant, timeout_at},
 };
 
-use crate::{
-    breaker::Breaker,
-    config::Psp,
-    domain::{Frozen, is_reference},
-};
+use crate::{breaker::Breaker, config::Psp, domain::Frozen};
 
 /// The version of the API whose shapes this service knows.
 const API_VERSION: &str = "2026-04-22.dahlia";
@@ -27,6 +34,19 @@ const SLOTS: usize = 128;
 /// The pause before a call is repeated: after a connection that broke, or while its twin is still running.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// How long everybody waits when the provider says that it is too much, and not how long.
+const BUSY: Duration = Duration::from_secs(1);
+
+/// The codes by which the provider says that an object's state does not allow what was asked.
+const UNFIT: [&str; 6] = [
+    "payment_intent_unexpected_state",
+    "charge_already_captured",
+    "charge_already_refunded",
+    "charge_disputed",
+    "charge_expired_for_capture",
+    "refund_disputed_payment",
+];
+
 static CALLS: LazyLock<IntCounterVec> = LazyLock::new(|| {
     metrics::counter(
         "psp_calls_total",
@@ -35,25 +55,7 @@ static CALLS: LazyLock<IntCounterVec> = LazyLock::new(|| {
     )
 });
 
-/// A payment intent as the provider has it.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Intent {
-    /// Its id.
-    pub id: String,
-    /// Whoever has it can pay the intent: never stored in clear, never logged.
-    #[serde(deserialize_with = "secret")]
-    pub client_secret: SecretString,
-    /// Where it stands.
-    pub status: String,
-    /// What it is for, in minor units.
-    pub amount: i64,
-    /// Its currency, in lower case.
-    pub currency: String,
-    /// Whether it takes real money.
-    pub livemode: bool,
-}
-
-/// Why a call has no intent for us.
+/// Why a call has no answer for us.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     /// No answer that counts: the call may have had its effect, and is repeated with the same key and bytes.
@@ -68,7 +70,18 @@ pub enum Failure {
     /// The same call is still running there, from a twin of this one.
     #[error("the provider is still busy with the same call: {0}")]
     Running(String),
-    /// The provider will never open this intent.
+    /// There is no such object.
+    #[error("the provider knows no such object")]
+    Missing,
+    /// The object does not stand where this can be done to it: whoever called must look at it again.
+    #[error("the object is not in a state for this: {code}")]
+    Unfit {
+        /// The provider's stable code.
+        code: String,
+        /// Its text.
+        message: Option<String>,
+    },
+    /// The provider will never do this.
     #[error("the provider refused: {code}")]
     Refused {
         /// Whether it was the donor's means (402), or the request itself.
@@ -106,14 +119,15 @@ pub struct Stripe {
     timeout: Duration,
     breaker: Breaker,
     slots: Semaphore,
+    bucket: Bucket,
 }
 
 impl Stripe {
-    /// Prepares the client; nothing is sent yet.
+    /// Prepares the client, which makes `rate` requests a second at most; nothing is sent yet.
     ///
     /// # Errors
     /// When the TLS backend cannot be set up, or the breaker's rest is beyond all measure.
-    pub fn new(config: &Psp, clock: &Clock) -> anyhow::Result<Self> {
+    pub fn new(config: &Psp, rate: u32, clock: &Clock) -> anyhow::Result<Self> {
         let http = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
@@ -125,6 +139,7 @@ impl Stripe {
             key: config.secret_key.clone(),
             timeout: config.timeout,
             slots: Semaphore::new(SLOTS),
+            bucket: Bucket::new(rate),
             breaker: Breaker::new(
                 clock.clone(),
                 chrono::Duration::from_std(config.breaker_rest)?,
@@ -132,12 +147,27 @@ impl Stripe {
         })
     }
 
-    /// Opens the intent. Repeated with the same frozen call it answers with the same intent, for a day.
-    ///
-    /// # Errors
-    /// [`Failure`].
-    pub async fn open(&self, call: &Frozen) -> Result<Intent, Failure> {
-        let url = format!("{}/v1/payment_intents", self.base);
+    /// Reads an object.
+    pub(crate) async fn get<T: DeserializeOwned>(
+        &self,
+        name: &str,
+        path: &str,
+        query: &[(&str, &str)],
+    ) -> Result<T, Failure> {
+        let query = serde_urlencoded::to_string(query).unwrap_or_default();
+        let url = format!("{}{path}?{query}", self.base);
+        self.call(name, || self.http.get(url.trim_end_matches('?')))
+            .await
+    }
+
+    /// Makes a frozen call. Repeated with the same key and bytes it has its effect once, for a day.
+    pub(crate) async fn post<T: DeserializeOwned>(
+        &self,
+        name: &str,
+        path: &str,
+        call: &Frozen,
+    ) -> Result<T, Failure> {
+        let url = format!("{}{path}", self.base);
         let request = || {
             self.http
                 .post(&url)
@@ -145,29 +175,23 @@ impl Stripe {
                 .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
                 .body(call.request.clone())
         };
-        self.call("open", request).await
+        self.call(name, request).await
     }
 
-    /// Asks for an intent that is known.
-    ///
-    /// # Errors
-    /// [`Failure`].
-    pub async fn intent(&self, id: &str) -> Result<Intent, Failure> {
-        let url = format!("{}/v1/payment_intents/{id}", self.base);
-        self.call("get", || self.http.get(&url)).await
-    }
-
-    /// Both calls may be repeated, so a broken connection or a running twin is tried again, within one time limit.
-    async fn call(
+    /// Every call may be repeated, so a broken connection or a running twin is tried again, within one time limit.
+    async fn call<T: DeserializeOwned>(
         &self,
         name: &str,
         request: impl Fn() -> reqwest::RequestBuilder,
-    ) -> Result<Intent, Failure> {
+    ) -> Result<T, Failure> {
         let deadline = Instant::now() + self.timeout;
         let slot = timeout_at(deadline, self.slots.acquire()).await;
         let outcome = loop {
             if slot.is_err() {
                 break Err(Failure::Unavailable("too many calls are waiting"));
+            }
+            if timeout_at(deadline, self.bucket.take()).await.is_err() {
+                break Err(Failure::Unavailable("too many requests"));
             }
             if !self.breaker.admits() {
                 break Err(Failure::Unavailable("the breaker is open"));
@@ -178,6 +202,8 @@ impl Stripe {
                 {
                     tokio::time::sleep(PAUSE).await;
                 }
+                // It had no effect, and the bucket knows by now how long to wait.
+                Ok(Err(Failure::Unavailable(_))) if Instant::now() + PAUSE < deadline => {}
                 Ok(outcome) => break outcome,
                 Err(_) => {
                     self.failed("timeout");
@@ -190,7 +216,10 @@ impl Stripe {
         outcome
     }
 
-    async fn attempt(&self, request: reqwest::RequestBuilder) -> Result<Intent, Failure> {
+    async fn attempt<T: DeserializeOwned>(
+        &self,
+        request: reqwest::RequestBuilder,
+    ) -> Result<T, Failure> {
         let sent = request
             .bearer_auth(self.key.expose_secret())
             .header("stripe-version", API_VERSION)
@@ -211,6 +240,11 @@ impl Stripe {
         };
         self.breaker.succeeded();
         let status = response.status();
+        if status == StatusCode::TOO_MANY_REQUESTS {
+            let after = response.headers().get(header::RETRY_AFTER);
+            let after = after.and_then(|after| after.to_str().ok()?.parse().ok());
+            self.bucket.close(after.map_or(BUSY, Duration::from_secs));
+        }
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(broken)? {
             if body.len() + chunk.len() > REPLY_LIMIT {
@@ -222,7 +256,12 @@ impl Stripe {
     }
 
     fn failed(&self, how: &'static str) {
-        if self.breaker.failed() {
+        let opened = if bucket::is_patient() {
+            self.breaker.failed_patiently()
+        } else {
+            self.breaker.failed()
+        };
+        if opened {
             tracing::error!(how, "the breaker before the payment provider opened");
         }
     }
@@ -233,6 +272,8 @@ impl Failure {
         match self {
             Self::Unknown(_) | Self::Broken(_) | Self::Running(_) => "unknown",
             Self::Unavailable(_) => "unavailable",
+            Self::Missing => "missing",
+            Self::Unfit { .. } => "unfit",
             Self::Refused { .. } => "refused",
             Self::Misconfigured(_) => "misconfigured",
         }
@@ -248,11 +289,10 @@ fn broken(error: reqwest::Error) -> Failure {
 /// # Errors
 /// [`Failure`]: only what is about the donor's means, the amount or the currency is a refusal for good. Any other
 /// complaint about a request of ours would be the same for every payment, and must not end them all.
-pub fn read(status: StatusCode, body: &[u8]) -> Result<Intent, Failure> {
+pub fn read<T: DeserializeOwned>(status: StatusCode, body: &[u8]) -> Result<T, Failure> {
     if status.is_success() {
-        let intent = serde_json::from_slice::<Intent>(body).ok();
-        let intent = intent.filter(|intent| is_reference(&intent.id));
-        return intent.ok_or_else(|| Failure::Unknown("the reply is not an intent".to_owned()));
+        return serde_json::from_slice(body)
+            .map_err(|_| Failure::Unknown("the reply is not what was asked for".to_owned()));
     }
     let detail = serde_json::from_slice::<ErrorBody>(body)
         .unwrap_or_default()
@@ -264,6 +304,11 @@ pub fn read(status: StatusCode, body: &[u8]) -> Result<Intent, Failure> {
     Err(match status {
         StatusCode::CONFLICT => Failure::Running(said),
         StatusCode::TOO_MANY_REQUESTS => Failure::Unavailable("too many requests"),
+        StatusCode::NOT_FOUND if code == "resource_missing" => Failure::Missing,
+        StatusCode::BAD_REQUEST if UNFIT.contains(&code) => Failure::Unfit {
+            code: code.to_owned(),
+            message: detail.message,
+        },
         _ if declined || (status == StatusCode::BAD_REQUEST && about_this_payment) => {
             Failure::Refused {
                 declined,
@@ -274,8 +319,4 @@ pub fn read(status: StatusCode, body: &[u8]) -> Result<Intent, Failure> {
         _ if status.is_client_error() => Failure::Misconfigured(said),
         _ => Failure::Unknown(said),
     })
-}
-
-fn secret<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<SecretString, D::Error> {
-    String::deserialize(deserializer).map(SecretString::from)
 }

@@ -1,0 +1,77 @@
+//! What handlers, workers and subjects share while the process runs.
+
+use std::{ops::Deref, sync::Arc, time::Duration};
+
+use axum::extract::FromRef;
+use chassis::{clock::Clock, db::Db, lifecycle::Lifecycle};
+use common::{
+    auth::{ServiceKey, Verifier, tokens::Signer},
+    group_commit::Writer,
+    idempotency::Idempotency,
+};
+use secrecy::SecretString;
+
+use crate::{
+    cadence::Cadences, charge::Charges, court::Court, rejections::Rejections, seal::Sealer,
+    standing::Pace, switch::Switch, velocity::Clients,
+};
+
+/// What handlers share.
+#[derive(Clone)]
+pub struct App(Arc<Shared>);
+
+impl App {
+    /// Shares it.
+    pub fn new(shared: Shared) -> Self {
+        Self(Arc::new(shared))
+    }
+}
+
+/// What is shared.
+pub struct Shared {
+    pub db: Db,
+    pub clock: Clock,
+    pub life: Lifecycle,
+    pub verifier: Verifier,
+    pub service_key: ServiceKey,
+    pub signer: Signer,
+    pub idempotency: Idempotency,
+    pub sealer: Sealer,
+    pub charges: Arc<Charges>,
+    pub clients: Clients,
+    pub switch: Switch,
+    pub court: Writer<Court>,
+    pub rejections: Rejections,
+    pub settings: Arc<Settings>,
+}
+
+/// What does not change while the process runs.
+pub struct Settings {
+    pub webhook_secrets: Vec<SecretString>,
+    pub livemode: bool,
+    pub resolve_every: Duration,
+    pub resolve_after: chrono::Duration,
+    pub weigh_every: Duration,
+    pub cadences: Cadences,
+    pub outbox_stuck_after: Duration,
+    pub pace: Pace,
+}
+
+impl Deref for App {
+    type Target = Shared;
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+impl FromRef<App> for Verifier {
+    fn from_ref(app: &App) -> Self {
+        app.verifier.clone()
+    }
+}
+
+impl FromRef<App> for ServiceKey {
+    fn from_ref(app: &App) -> Self {
+        app.service_key.clone()
+    }
+}

@@ -1,0 +1,63 @@
+//! What the provider paid out, and what of it is in the books.
+
+use chrono::{DateTime, Utc};
+use common::ids::PaymentId;
+use sqlx::PgConnection;
+
+use crate::domain::{Fit, Payout, Transaction};
+
+/// Keeps payouts as they stand now.
+pub async fn keep(connection: &mut PgConnection, payouts: &[Payout]) -> Result<(), sqlx::Error> {
+    if payouts.is_empty() {
+        return Ok(());
+    }
+    let at = |seconds| DateTime::<Utc>::from_timestamp(seconds, 0).unwrap_or_default();
+    sqlx::query(
+        "insert into payouts (payout, currency, amount_minor, status, arrives_at, created_at)
+         select * from unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::timestamptz[], $6::timestamptz[])
+                as p (payout, currency, amount_minor, status, arrives_at, created_at)
+         order by payout
+         on conflict (payout) do update set status = excluded.status, arrives_at = excluded.arrives_at",
+    )
+    .bind(payouts.iter().map(|p| p.id.as_str()).collect::<Vec<_>>())
+    .bind(payouts.iter().map(|p| p.currency.as_str()).collect::<Vec<_>>())
+    .bind(payouts.iter().map(|p| p.amount).collect::<Vec<_>>())
+    .bind(payouts.iter().map(|p| p.status.as_str()).collect::<Vec<_>>())
+    .bind(payouts.iter().map(|p| at(p.arrival_date)).collect::<Vec<_>>())
+    .bind(payouts.iter().map(|p| at(p.created)).collect::<Vec<_>>())
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Keeps what a payout is made of, and how each part fits the books now.
+pub async fn keep_items(
+    connection: &mut PgConnection,
+    payout: &str,
+    items: &[(&Transaction, Fit, Option<PaymentId>)],
+) -> Result<(), sqlx::Error> {
+    if items.is_empty() {
+        return Ok(());
+    }
+    let all = || items.iter();
+    sqlx::query(
+        "insert into payout_items (payout, txn, source, kind, currency, amount_minor, fee_minor, verdict, payment_id)
+         select $1, txn, source, kind, currency, amount_minor, fee_minor, verdict, payment_id
+         from unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::bigint[], $8::text[], $9::uuid[])
+              as i (txn, source, kind, currency, amount_minor, fee_minor, verdict, payment_id)
+         order by txn
+         on conflict (payout, txn) do update set verdict = excluded.verdict, payment_id = excluded.payment_id",
+    )
+    .bind(payout)
+    .bind(all().map(|(t, ..)| t.id.as_str()).collect::<Vec<_>>())
+    .bind(all().map(|(t, ..)| t.source.as_deref()).collect::<Vec<_>>())
+    .bind(all().map(|(t, ..)| t.kind.as_str()).collect::<Vec<_>>())
+    .bind(all().map(|(t, ..)| t.currency.as_str()).collect::<Vec<_>>())
+    .bind(all().map(|(t, ..)| t.amount).collect::<Vec<_>>())
+    .bind(all().map(|(t, ..)| t.fee).collect::<Vec<_>>())
+    .bind(all().map(|(_, fit, _)| fit.as_str()).collect::<Vec<_>>())
+    .bind(all().map(|(.., id)| id.map(PaymentId::get)).collect::<Vec<_>>())
+    .execute(connection)
+    .await?;
+    Ok(())
+}

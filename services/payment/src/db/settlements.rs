@@ -1,0 +1,78 @@
+//! Settlements in the books, for comparing them with the provider's account.
+
+use chrono::{DateTime, Utc};
+use common::ids::PaymentId;
+use sqlx::{PgConnection, PgExecutor};
+use uuid::Uuid;
+
+use crate::domain::Settled;
+
+type Row = (String, Uuid, i64, i64, String);
+
+fn settled((txn, payment_id, gross, fee, currency): Row) -> Settled {
+    Settled {
+        txn,
+        payment_id: payment_id.into(),
+        gross,
+        fee,
+        currency,
+    }
+}
+
+/// The settlements by these balance transactions.
+pub async fn by(executor: impl PgExecutor<'_>, txns: &[&str]) -> Result<Vec<Settled>, sqlx::Error> {
+    let rows: Vec<Row> = sqlx::query_as(
+        "select s.psp_object, s.payment_id, p.captured_minor,
+                coalesce((select sum(e.amount_minor) from ledger_entries e
+                          where e.set_id = s.set_id and e.account = 'fees'), 0)::bigint, p.currency
+         from ledger_sets s join payments p on p.payment_id = s.payment_id
+         where s.effect = 'settled' and s.psp_object = any($1::text[])",
+    )
+    .bind(txns)
+    .fetch_all(executor)
+    .await?;
+    Ok(rows.into_iter().map(settled).collect())
+}
+
+/// Settlements that were booked in this time and have not been found at the provider yet.
+pub async fn unmatched(
+    executor: impl PgExecutor<'_>,
+    from: DateTime<Utc>,
+    until: DateTime<Utc>,
+    limit: i64,
+) -> Result<Vec<(String, PaymentId)>, sqlx::Error> {
+    let rows: Vec<(String, Uuid)> = sqlx::query_as(
+        "select s.psp_object, s.payment_id from ledger_sets s
+         where s.effect = 'settled' and s.at >= $1 and s.at < $2
+           and not exists (select from settlement_matches m where m.txn = s.psp_object)
+         order by s.at limit $3",
+    )
+    .bind(from)
+    .bind(until)
+    .bind(limit)
+    .fetch_all(executor)
+    .await?;
+    Ok(rows.into_iter().map(|(txn, id)| (txn, id.into())).collect())
+}
+
+/// Notes settlements that were found as they are, and says how many of them for the first time.
+pub async fn matched(
+    connection: &mut PgConnection,
+    run: Uuid,
+    txns: &[&str],
+    now: DateTime<Utc>,
+) -> Result<i64, sqlx::Error> {
+    if txns.is_empty() {
+        return Ok(0);
+    }
+    let new = sqlx::query(
+        "insert into settlement_matches (txn, run_id, at)
+         select txn, $2, $3 from unnest($1::text[]) as m (txn) order by txn on conflict do nothing",
+    )
+    .bind(txns)
+    .bind(run)
+    .bind(now)
+    .execute(connection)
+    .await?;
+    Ok(i64::try_from(new.rows_affected()).unwrap_or(i64::MAX))
+}

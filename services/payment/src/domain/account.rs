@@ -1,0 +1,53 @@
+//! Our account at the provider: its entries, and what is paid out of it. Pure.
+
+use serde::Deserialize;
+
+/// An entry of our account at the provider.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Transaction {
+    /// Its id.
+    pub id: String,
+    /// Gross, in minor units; negative what goes out.
+    pub amount: i64,
+    /// What the provider keeps of it, in minor units.
+    #[serde(default)]
+    pub fee: i64,
+    /// Its currency, in lower case.
+    pub currency: String,
+    /// `pending` or `available`.
+    pub status: String,
+    /// When it is available, in Unix seconds.
+    pub available_on: i64,
+    /// When it was made, in Unix seconds.
+    #[serde(default)]
+    pub created: i64,
+    /// What it is about: `charge`, `refund`, `adjustment`, ...
+    #[serde(rename = "type", default)]
+    pub kind: String,
+    /// The charge, refund or dispute behind it.
+    pub source: Option<String>,
+}
+
+impl Transaction {
+    /// Whether the money can be paid out.
+    pub fn is_available(&self) -> bool {
+        self.status == "available"
+    }
+}
+
+/// Money on its way to our bank account.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Payout {
+    /// Its id.
+    pub id: String,
+    /// In minor units.
+    pub amount: i64,
+    /// Its currency, in lower case.
+    pub currency: String,
+    /// Where it stands.
+    pub status: String,
+    /// When it was made, in Unix seconds.
+    pub created: i64,
+    /// When it arrives, in Unix seconds.
+    pub arrival_date: i64,
+}

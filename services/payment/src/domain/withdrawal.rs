@@ -1,0 +1,135 @@
+//! What a dispute takes, and what that is in the books. Pure.
+
+use chrono::{DateTime, Utc};
+use common::money::Money;
+
+use super::{
+    Account, Effect, Entry, Exception, Kind, Payment,
+    dispute::{Dispute, Movement, SeenDispute},
+    money_back::{Back, File, Learned, Post},
+};
+
+impl File {
+    /// Learns one dispute as a look that began then found it.
+    pub(super) fn learn_dispute(
+        &mut self,
+        payment: &mut Payment,
+        seen: &SeenDispute,
+        began_at: DateTime<Utc>,
+        settled: bool,
+        now: DateTime<Utc>,
+        learned: &mut Learned,
+    ) {
+        let before = self.lost() - payment.disputed;
+        let known = self.disputes.iter().position(|d| d.dispute_id == seen.id);
+        let at = known.unwrap_or_else(|| {
+            self.disputes.push(opened(payment, seen, began_at, now));
+            self.disputes.len() - 1
+        });
+        let dispute = &mut self.disputes[at];
+        if began_at < dispute.seen_at {
+            return;
+        }
+        dispute.seen_at = began_at;
+        let mut changed = known.is_none();
+        for movement in &seen.movements {
+            if dispute.transactions.contains(&movement.id) {
+                continue;
+            }
+            changed = true;
+            dispute.transactions.push(movement.id.clone());
+            dispute.withdrawn -= movement.amount;
+            dispute.fee += movement.fee;
+            learned.posts.extend(posts(payment, movement));
+        }
+        let told = (
+            seen.status,
+            seen.evidence_due,
+            seen.submissions,
+            seen.amount,
+        );
+        let held = (
+            dispute.status,
+            dispute.evidence_due,
+            dispute.submissions,
+            dispute.amount.minor,
+        );
+        changed |= told != held;
+        if !changed {
+            return;
+        }
+        (dispute.status, dispute.evidence_due, dispute.submissions) = (told.0, told.1, told.2);
+        dispute.amount.minor = seen.amount;
+        dispute.updated_at = now;
+        if dispute.status.waits_for_us() {
+            learned.opened.push(Exception {
+                kind: Kind::EvidenceDue,
+                subject: dispute.dispute_id.clone(),
+                payment_id: Some(payment.payment_id),
+                amount: Some(dispute.amount),
+                detail: format!("the donor's bank waits for an answer: {}", dispute.reason),
+                due_at: dispute.evidence_due,
+            });
+        } else {
+            learned
+                .closed
+                .push((Kind::EvidenceDue, dispute.dispute_id.clone()));
+        }
+        learned.disputes.push(dispute.clone());
+        let back = Back {
+            object: &seen.id,
+            cause: format!("dispute.{}", dispute.status.as_str()),
+            settled,
+            uncovered: before,
+        };
+        learned.changes.extend(self.reckon(payment, back, now));
+    }
+}
+
+fn opened(
+    payment: &Payment,
+    seen: &SeenDispute,
+    began_at: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> Dispute {
+    Dispute {
+        dispute_id: seen.id.clone(),
+        payment_id: payment.payment_id,
+        amount: Money::new(seen.amount, payment.amount.currency),
+        reason: seen.reason.clone(),
+        status: seen.status,
+        evidence_due: seen.evidence_due,
+        submissions: seen.submissions,
+        withdrawn: 0,
+        fee: 0,
+        transactions: Vec::new(),
+        seen_at: began_at,
+        opened_at: seen.opened_at,
+        updated_at: now,
+    }
+}
+
+/// What a dispute's movement is in the books: its money and its fee, each a set of its own. It is taken from, and
+/// returned to, what is available at the provider.
+fn posts(payment: &Payment, movement: &Movement) -> Vec<Post> {
+    let line = |account, minor| Entry {
+        account,
+        campaign_id: None,
+        amount: Money::new(minor, payment.amount.currency),
+    };
+    let post = |effect, to, minor| Post {
+        object: movement.id.clone(),
+        effect,
+        entries: vec![line(to, minor), line(Account::PspSettled, -minor)],
+    };
+    let money = match movement.amount {
+        0 => None,
+        taken @ ..0 => Some(post(Effect::DisputeHeld, Account::DisputeHold, -taken)),
+        given => Some(post(Effect::DisputeReleased, Account::DisputeHold, -given)),
+    };
+    let fee = post(Effect::DisputeFee, Account::Fees, movement.fee);
+    money
+        .into_iter()
+        .chain((movement.fee != 0).then_some(fee))
+        .collect()
+}

@@ -1,0 +1,205 @@
+//! Held money: taken once, whole or in part, or released. What is to be taken is written down before the provider is
+//! asked, and asked for again, for the same amount, until it has answered.
+
+use chrono::{DateTime, Duration, Utc};
+use common::{
+    events::CampaignStatus,
+    ids::{PaymentId, UserId},
+};
+
+use crate::{
+    app::App,
+    control::{self, apply, find, holds, locked, note},
+    db::{
+        campaigns,
+        captures::{self, Capture},
+        payments,
+    },
+    domain::{Ending, Frozen, Payment, Seen},
+    error::Error,
+    provider::Failure,
+};
+
+/// How long before a hold runs out it is dealt with.
+const BEFORE: Duration = Duration::hours(1);
+/// How long money is held where the provider does not say: a card's usual seven days.
+const USUAL: Duration = Duration::days(7);
+
+/// An admin's wish to take held money.
+pub struct Wish {
+    /// How much, in minor units; all of it by default. The rest is released.
+    pub amount: Option<i64>,
+    /// Who asks; nobody where the hold is about to run out.
+    pub by: Option<UserId>,
+    /// Of the request's key: the same request again is no second one.
+    pub scope: Option<[u8; 32]>,
+}
+
+/// Takes held money, and gives the payment as it stands then: captured, or still authorized where the provider has not
+/// answered yet.
+///
+/// # Errors
+/// 404, 409 where nothing is held or another capture was asked for, 422 for an amount beyond what is held.
+pub async fn capture(app: &App, id: PaymentId, wish: &Wish) -> Result<Payment, Error> {
+    let now = app.clock.now();
+    let mut tx = app.db.begin().await?;
+    let payment = locked(&mut tx, id).await?;
+    match captures::find(&mut *tx, id).await? {
+        Some(asked) if asked.scope.is_some() && asked.scope.as_deref() == scope(wish) => {}
+        None if holds(&payment) => {
+            let amount = wish.amount.unwrap_or(payment.authorized);
+            if !(1..=payment.authorized).contains(&amount) {
+                return Err(Error::CaptureAmount);
+            }
+            let capture = Capture {
+                amount,
+                asked_by: wish.by,
+                scope: wish.scope.map(|scope| scope.to_vec()),
+                tries: 0,
+            };
+            let retry_at = now + app.settings.resolve_after;
+            captures::insert(&mut tx, id, &capture, now, retry_at).await?;
+        }
+        _ => return Err(Error::InvalidTransition),
+    }
+    tx.commit().await?;
+    chassis::failpoint!("payment.after_capture_written");
+    settle(app, id).await
+}
+
+fn scope(wish: &Wish) -> Option<&[u8]> {
+    wish.scope.as_ref().map(<[u8; 32]>::as_slice)
+}
+
+/// Carries out what is written down.
+///
+/// # Errors
+/// 404, or what the database says. A provider that does not answer is none.
+pub async fn settle(app: &App, id: PaymentId) -> Result<Payment, Error> {
+    let payment = find(app, id).await?;
+    let written = captures::find(app.db.pool(), id).await?;
+    let (Some(capture), Some(intent)) = (written, &payment.provider_ref) else {
+        return Ok(payment);
+    };
+    if !payment.state.is_live() {
+        captures::settle(app.db.pool(), id).await?;
+        return Ok(payment);
+    }
+    match ask(app, id, intent, &capture).await {
+        Ok(seen) => {
+            let moved = apply(app, id, &seen, cause(&seen, &capture)).await?;
+            if !moved.state.is_live() {
+                captures::settle(app.db.pool(), id).await?;
+            }
+            Ok(moved)
+        }
+        Err(failure) => {
+            note(id, &failure);
+            find(app, id).await
+        }
+    }
+}
+
+fn cause(seen: &Seen, capture: &Capture) -> &'static str {
+    match (seen.status.as_str(), capture.asked_by) {
+        ("succeeded", Some(_)) => "admin.captured",
+        ("succeeded", None) => "hold.captured",
+        _ => "provider.answered",
+    }
+}
+
+/// Asks the provider for the money, and gives the intent as it stands after that. From the second try on it looks
+/// first: an intent is captured once, however often that is asked for.
+async fn ask(app: &App, id: PaymentId, intent: &str, capture: &Capture) -> Result<Seen, Failure> {
+    let psp = app.charges.psp();
+    if capture.tries > 0 {
+        let seen = psp.intent(intent).await?.seen();
+        if seen.status != "requires_capture" {
+            return Ok(seen);
+        }
+    }
+    let key = match capture.tries {
+        ..=0 => format!("capture:{id}"),
+        again => format!("capture:{id}:{again}"),
+    };
+    let call = Frozen {
+        key,
+        request: format!("amount_to_capture={}", capture.amount).into_bytes(),
+    };
+    match psp.capture(intent, &call).await {
+        Ok(answer) => {
+            chassis::failpoint!("payment.after_captured");
+            Ok(answer.seen())
+        }
+        Err(Failure::Unfit { .. }) => Ok(psp.intent(intent).await?.seen()),
+        Err(failure) => Err(failure),
+    }
+}
+
+/// Releases held money for an admin, and gives the payment as it stands then.
+///
+/// # Errors
+/// 404, 409 where nothing is held or its capture was asked for.
+pub async fn void(app: &App, id: PaymentId) -> Result<Payment, Error> {
+    let mut tx = app.db.begin().await?;
+    let payment = locked(&mut tx, id).await?;
+    let asked = captures::find(&mut *tx, id).await?;
+    tx.rollback().await?;
+    // Asked again after it was done, it is done.
+    let voided = payment.ending == Some(Ending::Admin);
+    if asked.is_some() || !(holds(&payment) || voided) {
+        return Err(Error::InvalidTransition);
+    }
+    control::cancel(app, id, Ending::Admin).await
+}
+
+/// Learns until when a hold lasts, and notes when it is to be dealt with.
+///
+/// # Errors
+/// What the database says. A provider that does not answer is none: it is asked again.
+pub async fn learn(app: &App, payment: &Payment) -> Result<(), Error> {
+    let Some(intent) = &payment.provider_ref else {
+        return Ok(());
+    };
+    let until = match app.charges.psp().capture_before(intent).await {
+        Ok(told) => told.and_then(|seconds| DateTime::<Utc>::from_timestamp(seconds, 0)),
+        Err(failure) => {
+            note(payment.payment_id, &failure);
+            return Ok(());
+        }
+    };
+    let until = until.unwrap_or(payment.updated_at + USUAL);
+    payments::hold_until(app.db.pool(), payment.payment_id, until - BEFORE).await?;
+    Ok(())
+}
+
+/// Deals with a hold that is about to run out: the money is taken, unless its campaign was called off or stopped.
+///
+/// # Errors
+/// What the database says.
+pub async fn close(app: &App, payment: &Payment) -> Result<(), Error> {
+    let campaign = campaigns::find(app.db.pool(), payment.campaign_id).await?;
+    let stopped = campaign.is_some_and(|campaign| {
+        matches!(
+            campaign.status,
+            CampaignStatus::Cancelled | CampaignStatus::Suspended
+        )
+    });
+    let wish = Wish {
+        amount: None,
+        by: None,
+        scope: None,
+    };
+    let done = if stopped {
+        control::cancel(app, payment.payment_id, Ending::CampaignClosed).await
+    } else if app.switch.is_paused(app.db.pool()).await? {
+        return Ok(());
+    } else {
+        capture(app, payment.payment_id, &wish).await
+    };
+    match done {
+        // Its capture is being asked for already, or it has moved on.
+        Ok(_) | Err(Error::InvalidTransition) => Ok(()),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,294 @@
+//! The provider's account is matched with the books: what each payout is made of, every charge that became available,
+//! and every settlement that is booked. What differs is a matter for a person, until a later run finds it as it should be.
+
+use std::{collections::HashMap, sync::LazyLock};
+
+use chassis::telemetry::metrics;
+use chrono::Duration;
+use common::ids::PaymentId;
+use prometheus::GaugeVec;
+use uuid::Uuid;
+
+use crate::{
+    app::App,
+    db::{
+        exceptions, lookup, payments, payouts,
+        runs::{self, Difference, Run},
+        settlements,
+    },
+    domain::{Entered, Exception, Fit, Kind, Settled, Transaction, fit},
+    error::Error,
+    provider::{Failure, Span},
+};
+
+/// How much of the provider's account is read at once, and of how long before the run a charge may be that became
+/// available in it.
+const STRETCH: Duration = Duration::hours(1);
+const EARLIER: Duration = Duration::days(3);
+/// How many settlements are looked up one by one in one run.
+const SINGLE: i64 = 10_000;
+/// Who closes a matter that a later run settles.
+const RUN: &str = "a later run";
+
+static DIFFERENCES: LazyLock<GaugeVec> = LazyLock::new(|| {
+    metrics::gauge(
+        "reconciliation_differences",
+        "Differences between the provider's account and the books, of the last run.",
+        &["kind"],
+    )
+});
+
+/// Works through a run and ends it.
+///
+/// # Errors
+/// When the provider or the database does not answer: the run is taken up again.
+pub async fn work(app: &App, mut run: Run) -> Result<Run, Error> {
+    let mut matcher = Matcher {
+        app,
+        run: run.id,
+        matched: 0,
+        differences: HashMap::new(),
+    };
+    let all = Span {
+        from: run.from_time,
+        until: run.until_time,
+    };
+    matcher.payouts(all).await?;
+    matcher.charges(all).await?;
+    matcher.settlements(all).await?;
+    let count = |kind| {
+        let found = matcher
+            .differences
+            .values()
+            .filter(|difference| difference.fit == kind);
+        i64::try_from(found.count()).unwrap_or(i64::MAX)
+    };
+    run.matched = matcher.matched;
+    run.missing_local = count(Fit::MissingLocal);
+    run.missing_psp = count(Fit::MissingPsp);
+    run.amount_diff = count(Fit::AmountDiff);
+    "DONE".clone_into(&mut run.state);
+    run.finished_at = Some(app.clock.now());
+    matcher.finish(&run).await?;
+    for (kind, found) in [
+        (Fit::MissingLocal, run.missing_local),
+        (Fit::MissingPsp, run.missing_psp),
+        (Fit::AmountDiff, run.amount_diff),
+    ] {
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "beyond 2^52 one more matters little"
+        )]
+        DIFFERENCES
+            .with_label_values(&[kind.as_str()])
+            .set(found as f64);
+    }
+    Ok(run)
+}
+
+struct Matcher<'a> {
+    app: &'a App,
+    run: Uuid,
+    matched: i64,
+    differences: HashMap<String, Difference>,
+}
+
+impl Matcher<'_> {
+    async fn payouts(&mut self, made: Span) -> Result<(), Error> {
+        let found = self
+            .app
+            .charges
+            .psp()
+            .payouts(made)
+            .await
+            .map_err(|failure| silent(&failure))?;
+        let mut tx = self.app.db.begin().await?;
+        payouts::keep(&mut tx, &found).await?;
+        tx.commit().await?;
+        for payout in found {
+            let items = self
+                .app
+                .charges
+                .psp()
+                .paid_out(&payout.id)
+                .await
+                .map_err(|failure| silent(&failure))?;
+            let fits = self.compare(&items).await?;
+            let items: Vec<_> = items
+                .iter()
+                .zip(fits)
+                .map(|(item, (fit, payment))| (item, fit, payment))
+                .collect();
+            let mut tx = self.app.db.begin().await?;
+            payouts::keep_items(&mut tx, &payout.id, &items).await?;
+            tx.commit().await?;
+        }
+        Ok(())
+    }
+
+    /// Every charge whose money became available in this time is in the books.
+    async fn charges(&mut self, all: Span) -> Result<(), Error> {
+        // What has just become available is looked at by the reconciler first.
+        let head_start = Duration::from_std(self.app.settings.cadences.reconcile_after);
+        let settled_by = (all.until - head_start.unwrap_or(STRETCH)).timestamp();
+        let mut from = all.from - EARLIER;
+        while from < all.until {
+            let until = (from + STRETCH).min(all.until);
+            let charged = self
+                .app
+                .charges
+                .psp()
+                .charged(Span { from, until })
+                .await
+                .map_err(|failure| silent(&failure))?;
+            let due: Vec<_> = charged
+                .into_iter()
+                .filter(|it| it.is_available() && it.available_on <= settled_by)
+                .collect();
+            self.compare(&due).await?;
+            from = until;
+        }
+        Ok(())
+    }
+
+    /// Every settlement that was booked in this time is in the provider's account.
+    async fn settlements(&mut self, all: Span) -> Result<(), Error> {
+        let left = settlements::unmatched(self.app.db.pool(), all.from, all.until, SINGLE).await?;
+        for (txn, payment_id) in left {
+            if self.differences.contains_key(&txn) {
+                continue;
+            }
+            match self.app.charges.psp().transaction(&txn).await {
+                Ok(found) => {
+                    self.compare(std::slice::from_ref(&found)).await?;
+                }
+                Err(Failure::Missing) => self.differ(Difference {
+                    subject: txn,
+                    fit: Fit::MissingPsp,
+                    payment_id: Some(payment_id),
+                    currency: None,
+                    there: None,
+                    here: None,
+                }),
+                Err(failure) => return Err(silent(&failure)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Compares entries of the provider's with the books.
+    async fn compare(
+        &mut self,
+        there: &[Transaction],
+    ) -> Result<Vec<(Fit, Option<PaymentId>)>, Error> {
+        let charges = there.iter().filter(|it| it.kind == "charge");
+        let txns: Vec<&str> = charges.map(|it| it.id.as_str()).collect();
+        let here = settlements::by(self.app.db.pool(), &txns).await?;
+        let here: HashMap<&str, &Settled> = here.iter().map(|it| (it.txn.as_str(), it)).collect();
+        let mut matched = Vec::new();
+        let mut fits = Vec::with_capacity(there.len());
+        for entry in there {
+            if entry.kind != "charge" {
+                fits.push((Fit::Other, None));
+                continue;
+            }
+            let booked = here.get(entry.id.as_str()).copied();
+            let entered = Entered {
+                gross: entry.amount,
+                fee: entry.fee,
+                currency: &entry.currency,
+            };
+            let fit = fit(entered, booked);
+            let mut payment_id = booked.map(|booked| booked.payment_id);
+            if fit == Fit::Matched {
+                matched.push(entry.id.as_str());
+            } else {
+                if payment_id.is_none() {
+                    payment_id = self.look_for(entry).await?;
+                }
+                self.differ(Difference {
+                    subject: entry.id.clone(),
+                    fit,
+                    payment_id,
+                    currency: Some(entry.currency.to_uppercase()),
+                    there: Some(entry.amount - entry.fee),
+                    here: booked.map(|booked| booked.gross - booked.fee),
+                });
+            }
+            fits.push((fit, payment_id));
+        }
+        self.note(&matched).await?;
+        Ok(fits)
+    }
+
+    async fn note(&mut self, matched: &[&str]) -> Result<(), Error> {
+        if matched.is_empty() {
+            return Ok(());
+        }
+        let now = self.app.clock.now();
+        let mut tx = self.app.db.begin().await?;
+        self.matched += settlements::matched(&mut tx, self.run, matched, now).await?;
+        exceptions::close(&mut tx, Kind::Reconciliation, matched, RUN, now).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// The payment of a charge that is not in the books: it is looked at, which books it if it is ours.
+    async fn look_for(&self, entry: &Transaction) -> Result<Option<PaymentId>, Error> {
+        let Some(charge) = entry
+            .source
+            .as_deref()
+            .filter(|source| crate::domain::is_reference(source))
+        else {
+            return Ok(None);
+        };
+        let intent = match self.app.charges.psp().intent_of(charge).await {
+            Ok(intent) => intent,
+            Err(Failure::Missing) => None,
+            Err(failure) => return Err(silent(&failure)),
+        };
+        let Some(intent) = intent else {
+            return Ok(None);
+        };
+        let ids = lookup::ids_of(self.app.db.pool(), &[&intent]).await?;
+        let mut tx = self.app.db.begin().await?;
+        payments::ask_by(&mut tx, &ids, self.app.clock.now()).await?;
+        tx.commit().await?;
+        Ok(ids.first().copied())
+    }
+
+    fn differ(&mut self, difference: Difference) {
+        self.differences
+            .insert(difference.subject.clone(), difference);
+    }
+
+    async fn finish(&self, run: &Run) -> Result<(), Error> {
+        let now = self.app.clock.now();
+        let found: Vec<Difference> = self.differences.values().cloned().collect();
+        let matters: Vec<Exception> = found
+            .iter()
+            .map(|difference| Exception {
+                kind: Kind::Reconciliation,
+                subject: difference.subject.clone(),
+                payment_id: difference.payment_id,
+                amount: None,
+                detail: format!(
+                    "the provider's account and the books differ: {}",
+                    difference.fit.as_str()
+                ),
+                due_at: None,
+            })
+            .collect();
+        let mut tx = self.app.db.begin().await?;
+        runs::insert_differences(&mut tx, run.id, &found).await?;
+        exceptions::open(&mut tx, &matters, now).await?;
+        runs::finish(&mut tx, run).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+}
+
+fn silent(failure: &Failure) -> Error {
+    tracing::warn!(error = %failure, "the provider's account is not read just now");
+    Error::PspUnavailable
+}

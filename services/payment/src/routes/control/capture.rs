@@ -1,0 +1,71 @@
+//! `POST /api/admin/payments/{id}/capture`
+
+use axum::extract::State;
+use chassis::http::{Json, Path, Problems};
+use common::{
+    auth::Admin,
+    idempotency::{Claim, Reply},
+    ids::PaymentId,
+    money::Money,
+    openapi::IdempotencyKey,
+    payment::State as Stands,
+};
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::answer;
+use crate::{
+    App,
+    control::find,
+    error::Error,
+    holds::{self, Wish},
+    routes::view::View,
+};
+
+/// How much of the held money to take.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewCapture {
+    /// All of it by default; the rest is released.
+    amount: Option<Money>,
+}
+
+/// Takes held money, once: all of it, or a part, and then the rest is released. For admins.
+#[utoipa::path(
+    post, path = "/api/admin/payments/{id}/capture", tag = "admin", operation_id = "capture_payment",
+    params(("id" = PaymentId, Path, description = "the payment"), IdempotencyKey),
+    request_body = NewCapture, security(("bearer" = ["ADMIN"])),
+    responses(
+        (status = 200, description = "the money was taken", body = View),
+        (status = 202, description = "the provider has not answered yet; the same request tells later", body = View),
+        Problems,
+    ),
+)]
+pub async fn capture(
+    State(app): State<App>,
+    claim: Claim,
+    Admin(by): Admin,
+    Path(id): Path<PaymentId>,
+    Json(body): Json<NewCapture>,
+) -> Result<Reply, Error> {
+    if let Some(stored) = app.idempotency.lookup(&claim).await? {
+        return Ok(stored);
+    }
+    if app.switch.is_paused(app.db.pool()).await? {
+        return Err(Error::ChargingPaused);
+    }
+    let payment = find(&app, id).await?;
+    if let Some(amount) = body.amount
+        && amount.currency != payment.amount.currency
+    {
+        return Err(Error::CaptureAmount);
+    }
+    let wish = Wish {
+        amount: body.amount.map(|amount| amount.minor),
+        by: Some(by.user_id),
+        scope: Some(claim.scope()),
+    };
+    let payment = holds::capture(&app, id, &wish).await?;
+    tracing::info!(payment.id = %id, user.id = %by.user_id, state = %payment.state, "a capture was asked for");
+    answer(&app, &claim, &payment, Stands::Captured).await
+}

@@ -1,0 +1,221 @@
+//! `GET /api/admin/exceptions`, and what closes one.
+
+use std::str::FromStr;
+
+use axum::{extract::State, response::IntoResponse};
+use chassis::http::{Json, Path, Problem, Problems, Query};
+use chrono::{DateTime, Utc};
+use common::{
+    auth::Admin,
+    idempotency::{self, Claim, Joined, Reply},
+    ids::PaymentId,
+    money::Money,
+    openapi::IdempotencyKey,
+    paging::{Page, Paging},
+};
+use http::{StatusCode, header};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{
+    App,
+    db::{
+        exceptions,
+        matters::{self, Matter},
+    },
+    domain::Kind,
+    error::Error,
+};
+
+/// The longest note, in characters.
+const NOTE: usize = 500;
+
+/// What can be read.
+pub fn open() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(list))
+}
+
+/// What takes an Idempotency-Key.
+pub fn keyed() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(close))
+}
+
+/// Which matters.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Which {
+    /// Only those of this kind.
+    kind: Option<Kind>,
+    /// How many items to give at most; 20 by default.
+    #[param(minimum = 1, maximum = 100)]
+    limit: Option<i64>,
+    /// The `next_cursor` of the page before; none for the first page.
+    cursor: Option<String>,
+}
+
+/// A matter that a person has to look at.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Exception)]
+pub struct ExceptionView {
+    kind: Kind,
+    /// What it is about.
+    subject: String,
+    payment_id: Option<PaymentId>,
+    /// How much money.
+    amount: Option<Money>,
+    /// What happened.
+    detail: String,
+    opened_at: DateTime<Utc>,
+    /// For how long it has been open, in seconds.
+    age_seconds: i64,
+    /// When it will be too late, where there is such a time.
+    due_at: Option<DateTime<Utc>>,
+    next_action: NextAction,
+}
+
+/// What to do about it.
+#[derive(Serialize, ToSchema)]
+pub struct NextAction {
+    /// A stable code.
+    #[schema(example = "wait_for_provider")]
+    code: &'static str,
+    /// The same for a person.
+    text: &'static str,
+}
+
+/// Why a matter is closed.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Closing {
+    /// What was found or done; it is logged.
+    #[schema(min_length = 1, max_length = 500)]
+    note: String,
+}
+
+/// A matter that is closed.
+#[derive(Serialize, ToSchema)]
+pub struct ClosedException {
+    kind: Kind,
+    subject: String,
+    /// The admin, and the note.
+    closed_by: String,
+    closed_at: DateTime<Utc>,
+}
+
+/// Where a matter stands in the list: time in microseconds, kind and subject.
+struct Place(DateTime<Utc>, String, String);
+
+impl FromStr for Place {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let mut parts = text.splitn(3, '.');
+        let mut part = || parts.next().ok_or(());
+        let (at, kind, subject) = (part()?, part()?, part()?);
+        let at = at.parse().map_err(drop)?;
+        let at = DateTime::from_timestamp_micros(at).ok_or(())?;
+        Kind::parse(kind).ok_or(())?;
+        if subject.contains('\0') {
+            return Err(());
+        }
+        Ok(Self(at, kind.to_owned(), subject.to_owned()))
+    }
+}
+
+/// The open matters, oldest first. For admins.
+#[utoipa::path(
+    get, path = "/api/admin/exceptions", tag = "admin", operation_id = "list_exceptions",
+    params(Which), security(("bearer" = ["ADMIN"])),
+    responses((status = 200, description = "a page of open matters", body = Page<ExceptionView>), Problems),
+)]
+pub async fn list(
+    State(app): State<App>,
+    _: Admin,
+    Query(which): Query<Which>,
+) -> Result<impl IntoResponse, Problem> {
+    let paging = Paging::of(which.limit, which.cursor);
+    let rows = paging.rows()?;
+    let place = paging.after()?;
+    let first = || Place(DateTime::UNIX_EPOCH, String::new(), String::new());
+    let Place(at, kind, subject) = place.unwrap_or_else(first);
+    let after = (at, kind.as_str(), subject.as_str());
+    let found = matters::open(app.db.pool(), which.kind, after, rows).await?;
+    let place = |matter: &Matter| {
+        let at = matter.opened_at.timestamp_micros();
+        format!("{at}.{}.{}", matter.kind.as_str(), matter.subject)
+    };
+    let now = app.clock.now();
+    let page = Page::of(found, rows, place, |matter| view(matter, now));
+    Ok(([(header::CACHE_CONTROL, "no-store")], Json(page)))
+}
+
+/// Closes a matter. For admins.
+///
+/// It changes nothing else: what has to be done about it is done first.
+#[utoipa::path(
+    post, path = "/api/admin/exceptions/{kind}/{subject}/close", tag = "admin", operation_id = "close_exception",
+    params(
+        ("kind" = Kind, Path, description = "what kind of matter"),
+        ("subject" = String, Path, description = "what it is about"),
+        IdempotencyKey,
+    ),
+    request_body = Closing, security(("bearer" = ["ADMIN"])),
+    responses((status = 200, description = "it is closed", body = ClosedException), Problems),
+)]
+pub async fn close(
+    State(app): State<App>,
+    claim: Claim,
+    Admin(by): Admin,
+    Path((kind, subject)): Path<(Kind, String)>,
+    Json(body): Json<Closing>,
+) -> Result<Reply, Error> {
+    let note = body.note.trim();
+    if note.is_empty() || note.chars().count() > NOTE || note.contains('\0') {
+        return app.idempotency.refuse(&claim, Error::Reason).await;
+    }
+    let closed_by = format!("{}: {note}", by.user_id);
+    let closed_at = app.clock.now();
+    let mut tx = app.db.begin().await?;
+    let is_open = if subject.contains('\0') {
+        None
+    } else {
+        matters::is_open(&mut *tx, kind, &subject).await?
+    };
+    if is_open != Some(true) {
+        tx.rollback().await?;
+        return app.idempotency.refuse(&claim, Error::NotFound).await;
+    }
+    let reply = Reply::json(
+        StatusCode::OK,
+        &ClosedException {
+            kind,
+            subject: subject.clone(),
+            closed_by: closed_by.clone(),
+            closed_at,
+        },
+    );
+    if let Joined::Replay(earlier) = idempotency::join(&mut tx, &claim, &reply).await? {
+        tx.rollback().await?;
+        return Ok(earlier);
+    }
+    exceptions::close(&mut tx, kind, &[&subject], &closed_by, closed_at).await?;
+    tx.commit().await?;
+    tracing::info!(kind = kind.as_str(), subject, user.id = %by.user_id, note, "a matter was closed");
+    Ok(reply)
+}
+
+fn view(matter: Matter, now: DateTime<Utc>) -> ExceptionView {
+    let (code, text) = matter.kind.next_action();
+    ExceptionView {
+        kind: matter.kind,
+        subject: matter.subject,
+        payment_id: matter.payment_id,
+        amount: matter.amount,
+        detail: matter.detail,
+        opened_at: matter.opened_at,
+        age_seconds: (now - matter.opened_at).num_seconds().max(0),
+        due_at: matter.due_at,
+        next_action: NextAction { code, text },
+    }
+}

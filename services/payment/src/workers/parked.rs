@@ -1,0 +1,87 @@
+//! Judges again what came before its payment: the provider can be faster than our own commit.
+
+use chrono::Duration;
+
+use crate::{
+    App,
+    db::{
+        exceptions,
+        parked::{self, Waiting},
+    },
+    delivery::Source,
+    domain::{Exception, Kind, Verdict},
+    error::Error,
+    replay,
+};
+
+/// How many events one round takes.
+const BATCH: i64 = 64;
+/// How long whoever took an event has it.
+const HOLD: Duration = Duration::seconds(30);
+/// The longest pause between two tries.
+const PAUSE: Duration = Duration::hours(1);
+
+/// Judges at start, and then at the configured interval, until the process stops.
+///
+/// # Errors
+/// Never: whatever fails is tried again.
+pub async fn run(app: App) -> anyhow::Result<()> {
+    while !app.life.is_stopping() {
+        if let Err(error) = round(&app).await {
+            tracing::warn!(%error, "parked events are not judged just now");
+        }
+        tokio::select! {
+            () = tokio::time::sleep(app.settings.cadences.parked_after) => {}
+            () = app.life.stopping() => {}
+        }
+    }
+    Ok(())
+}
+
+async fn round(app: &App) -> Result<(), Error> {
+    let now = app.clock.now();
+    for waiting in parked::take_due(app.db.pool(), now, now + HOLD, BATCH).await? {
+        if let Err(error) = judge(app, &waiting).await {
+            let event = &waiting.event_id;
+            tracing::warn!(psp.event = event, %error, "a parked event is not judged just now");
+        }
+    }
+    Ok(())
+}
+
+async fn judge(app: &App, waiting: &Waiting) -> Result<(), Error> {
+    let Some(delivery) = replay::load(app, &waiting.event_id, Source::Parked, None).await? else {
+        return Ok(());
+    };
+    let kind = delivery.notice.kind.clone();
+    let judged = app.court.commit(delivery).await?;
+    if judged.verdict != Verdict::Parked {
+        let verdict = judged.verdict.as_str();
+        tracing::info!(
+            psp.event = waiting.event_id,
+            verdict,
+            "the payment of a parked event is known"
+        );
+        return Ok(());
+    }
+    let (now, cadences) = (app.clock.now(), app.settings.cadences);
+    let first = Duration::from_std(cadences.parked_after).unwrap_or(PAUSE);
+    let times = 2_i32.saturating_pow(waiting.tries.clamp(1, 16).unsigned_abs() - 1);
+    let pause = first.checked_mul(times).unwrap_or(PAUSE).min(PAUSE);
+    parked::again_at(app.db.pool(), &waiting.event_id, now + pause).await?;
+    let patience = Duration::from_std(cadences.parked_for).unwrap_or(PAUSE);
+    if now - waiting.parked_at >= patience {
+        let matter = Exception {
+            kind: Kind::Parked,
+            subject: waiting.event_id.clone(),
+            payment_id: None,
+            amount: None,
+            detail: format!("{kind} about a payment that we do not know"),
+            due_at: None,
+        };
+        let mut tx = app.db.begin().await?;
+        exceptions::open(&mut tx, &[matter], now).await?;
+        tx.commit().await?;
+    }
+    Ok(())
+}

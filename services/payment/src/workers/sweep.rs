@@ -1,0 +1,214 @@
+//! Reads the provider's own lists: events that were never delivered go to the court as if they had been, and payments
+//! whose refunds or disputes are listed are looked at. What was read lately is read again, for a list may show an
+//! object late; an event that is kept already is passed over.
+
+use chrono::{DateTime, Duration, Utc};
+use common::ids::PaymentId;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use tokio::task::JoinSet;
+
+use crate::{
+    App,
+    db::{lookup, payments, sweeps, webhooks},
+    delivery::{Delivery, Source},
+    domain::Notice,
+    error::Error,
+    provider::{Failure, Span, patiently},
+};
+
+/// The list of events.
+const EVENTS: &str = "events";
+/// The lists of what goes back, whose objects name an intent.
+const BACK: [(&str, &str); 2] = [("refunds", "/v1/refunds"), ("disputes", "/v1/disputes")];
+/// How much of a list is read at once, oldest first.
+const STRETCH: Duration = Duration::minutes(10);
+/// How many events are judged at once.
+const AT_ONCE: usize = 64;
+/// How long whoever reads a list has it.
+const HOLD: Duration = Duration::minutes(30);
+/// How long a list waits after it could not be read.
+const PAUSE: Duration = Duration::minutes(1);
+
+/// An event as it is listed.
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct Raw(Box<RawValue>);
+
+#[derive(Deserialize)]
+struct Named {
+    id: String,
+}
+
+#[derive(Deserialize)]
+struct Back {
+    id: String,
+    payment_intent: Option<String>,
+}
+
+/// Reads at the configured interval until the process stops.
+///
+/// # Errors
+/// Never: whatever fails is tried again.
+pub async fn run(app: App) -> anyhow::Result<()> {
+    while !app.life.is_stopping() {
+        patiently(round(&app)).await;
+        tokio::select! {
+            () = tokio::time::sleep(app.settings.resolve_every) => {}
+            () = app.life.stopping() => {}
+        }
+    }
+    Ok(())
+}
+
+async fn round(app: &App) {
+    let mut lists = vec![(EVENTS, "/v1/events")];
+    lists.extend(BACK);
+    for (name, path) in lists {
+        if let Err(error) = sweep(app, name, path).await {
+            tracing::warn!(list = name, %error, "the provider's list is not read just now");
+        }
+    }
+}
+
+/// Reads one list, if it is its time.
+async fn sweep(app: &App, name: &'static str, path: &str) -> Result<(), Error> {
+    let now = app.clock.now();
+    let cadences = app.settings.cadences;
+    let span = |duration| Duration::from_std(duration).unwrap_or(HOLD);
+    let taken = sweeps::take(app.db.pool(), name, now, now, now + HOLD).await?;
+    let Some(read_to) = taken else {
+        return Ok(());
+    };
+    let mut from = read_to - span(cadences.sweep_overlap);
+    let mut next = now + span(cadences.sweep_every);
+    let mut reached = read_to;
+    while from < now && !app.life.is_stopping() {
+        // The lists know whole seconds: the one that runs is read to its end next time.
+        let stretch = Span {
+            from,
+            until: (from + STRETCH).min(now + Duration::seconds(1)),
+        };
+        let read = match name {
+            EVENTS => events(app, path, stretch).await,
+            _ => back(app, path, stretch).await,
+        };
+        if let Err(error) = read {
+            tracing::warn!(list = name, %error, "a stretch of the provider's list is not read just now");
+            next = now + PAUSE.min(span(cadences.sweep_every));
+            break;
+        }
+        from = stretch.until;
+        reached = from.min(now);
+    }
+    sweeps::read_to(app.db.pool(), name, reached, next).await?;
+    Ok(())
+}
+
+/// Has every event judged that never came.
+async fn events(app: &App, path: &str, stretch: Span) -> Result<(), Error> {
+    let id = |event: &Raw| {
+        serde_json::from_str(event.0.get()).map_or_else(|_| String::new(), |named: Named| named.id)
+    };
+    let mut listed = app
+        .charges
+        .psp()
+        .made(path, stretch, &[], id)
+        .await
+        .map_err(|failure| silent(&failure))?;
+    listed.reverse();
+    let notices: Vec<(Notice, Raw)> = listed
+        .into_iter()
+        .filter_map(|event| {
+            let notice = Notice::read(event.0.get().as_bytes(), app.settings.livemode).ok()?;
+            Some((notice, event))
+        })
+        .collect();
+    let ids: Vec<&str> = notices
+        .iter()
+        .map(|(notice, _)| notice.event_id.as_str())
+        .collect();
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let mut connection = app.db.pool().acquire().await?;
+    let known = webhooks::known(&mut connection, &ids).await?;
+    drop(connection);
+    let mut judging = JoinSet::new();
+    for (notice, event) in notices {
+        if known.contains(&notice.event_id) {
+            continue;
+        }
+        while judging.len() >= AT_ONCE {
+            judged(judging.join_next().await)?;
+        }
+        let (app, received_at) = (app.clone(), app.clock.now());
+        judging.spawn(async move { judge(&app, notice, &event.0, received_at).await });
+    }
+    while let Some(done) = judging.join_next().await {
+        judged(Some(done))?;
+    }
+    Ok(())
+}
+
+async fn judge(
+    app: &App,
+    notice: Notice,
+    event: &RawValue,
+    received_at: DateTime<Utc>,
+) -> Result<(), Error> {
+    let event_id = notice.event_id.clone();
+    let delivery = Delivery {
+        body: app.sealer.seal(event_id.as_bytes(), event.get().as_bytes()),
+        notice,
+        signature: String::new(),
+        headers: None,
+        trace_id: None,
+        received_at,
+        source: Source::Swept,
+    };
+    let judged = app.court.commit(delivery).await?;
+    judged.tell(&event_id);
+    let verdict = judged.verdict.as_str();
+    tracing::info!(
+        psp.event = event_id,
+        verdict,
+        "an event that never came was read from the provider's list"
+    );
+    Ok(())
+}
+
+fn judged(done: Option<Result<Result<(), Error>, tokio::task::JoinError>>) -> Result<(), Error> {
+    match done {
+        Some(Ok(result)) => result,
+        Some(Err(error)) => Err(Error::Internal(error.to_string())),
+        None => Ok(()),
+    }
+}
+
+/// Has the payments looked at whose money is listed as going back.
+async fn back(app: &App, path: &str, stretch: Span) -> Result<(), Error> {
+    let listed: Vec<Back> = app
+        .charges
+        .psp()
+        .made(path, stretch, &[], |back: &Back| back.id.clone())
+        .await
+        .map_err(|failure| silent(&failure))?;
+    let intents: Vec<&str> = listed
+        .iter()
+        .filter_map(|back| back.payment_intent.as_deref())
+        .collect();
+    if intents.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<PaymentId> = lookup::ids_of(app.db.pool(), &intents).await?;
+    let mut tx = app.db.begin().await?;
+    payments::ask_by(&mut tx, &ids, app.clock.now()).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+fn silent(failure: &Failure) -> Error {
+    tracing::warn!(error = %failure, "the provider lists nothing just now");
+    Error::PspUnavailable
+}

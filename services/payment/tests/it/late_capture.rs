@@ -1,0 +1,240 @@
+//! Money on an ended payment, and money that nobody asked for: none is lost, none is counted twice.
+
+use common::events::CampaignStatus;
+use serde_json::json;
+use testkit::eventually;
+
+use crate::{
+    reconcile::{brisk, open_matter},
+    world::{Gift, Open, Plan, World},
+};
+
+async fn world() -> World {
+    World::of(Plan {
+        cadences: brisk(),
+        ..Plan::default()
+    })
+    .await
+}
+
+/// A payment that ended here, and whose intent was paid at the provider all the same.
+async fn paid_too_late(world: &World, gift: &Gift, reason: &str) -> Open {
+    let open = world.open(gift).await;
+    let told = json!({"status": "canceled", "cancellation_reason": reason});
+    let ended = gift.news("payment_intent.canceled", &open.intent, &told);
+    assert_eq!(world.verdict(&ended).await, "APPLIED");
+    assert!(
+        world
+            .psp
+            .confirm(&open, "pm_card_visa")
+            .await
+            .status()
+            .is_success()
+    );
+    open
+}
+
+async fn campaign_is(world: &World, gift: &Gift, status: CampaignStatus) {
+    sqlx::query(
+        "insert into campaigns (campaign_id, organiser_id, status, version) values ($1, gen_random_uuid(), $2, 1)",
+    )
+    .bind(gift.ticket.campaign_id.get())
+    .bind(status.as_str())
+    .execute(&world.pool)
+    .await
+    .unwrap();
+}
+
+async fn decision(world: &World, gift: &Gift) -> Option<(String, String)> {
+    sqlx::query_as("select decision, reason from late_captures where payment_id = $1")
+        .bind(gift.payment_id.get())
+        .fetch_optional(&world.pool)
+        .await
+        .unwrap()
+}
+
+async fn decided(world: &World, gift: &Gift) -> (String, String) {
+    eventually("it is decided", async || decision(world, gift).await).await
+}
+
+async fn captured_sets(world: &World, gift: &Gift, effect: &str) -> i64 {
+    sqlx::query_scalar("select count(*) from ledger_sets where payment_id = $1 and effect = $2")
+        .bind(gift.payment_id.get())
+        .bind(effect)
+        .fetch_one(&world.pool)
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn money_on_an_expired_payment_revives_the_pledge_while_its_campaign_takes_gifts() {
+    let world = world().await;
+    let gift = world.gift();
+    campaign_is(&world, &gift, CampaignStatus::Active).await;
+    let open = paid_too_late(&world, &gift, "automatic").await;
+    assert_eq!(world.state(&gift).await, "EXPIRED");
+    assert_eq!(
+        world.verdict(&gift.captured(&open.intent)).await,
+        "CONFLICT"
+    );
+    assert_eq!(decided(&world, &gift).await.0, "REVIVED");
+    world.until(&gift, "COMPLETED").await;
+    assert_eq!(captured_sets(&world, &gift, "captured").await, 1);
+    let history = world.history(&gift).await;
+    assert_eq!(
+        history[1],
+        ("EXPIRED".to_owned(), "CAPTURED".to_owned(), false)
+    );
+    let told: Vec<String> =
+        sqlx::query_scalar("select kind from exceptions where closed_at is null")
+            .fetch_all(&world.pool)
+            .await
+            .unwrap();
+    assert!(told.is_empty(), "{told:?}");
+}
+
+#[tokio::test]
+async fn money_on_a_cancelled_payment_is_booked_and_goes_back_once() {
+    let world = world().await;
+    let gift = world.gift();
+    campaign_is(&world, &gift, CampaignStatus::Active).await;
+    let open = paid_too_late(&world, &gift, "requested_by_customer").await;
+    for _ in 0..3 {
+        world.deliver(&gift.captured(&open.intent)).await;
+    }
+    let (decision, reason) = decided(&world, &gift).await;
+    assert_eq!(
+        (decision.as_str(), reason.as_str()),
+        ("REFUND", "the donor had cancelled")
+    );
+    assert_eq!(captured_sets(&world, &gift, "captured").await, 1);
+    world.until(&gift, "REFUNDED").await;
+    let refunds: Vec<(String, i64, String)> =
+        sqlx::query_as("select cause, amount_minor, status from refunds")
+            .fetch_all(&world.pool)
+            .await
+            .unwrap();
+    let expected = ("LATE_CAPTURE".to_owned(), 2500, "SUCCEEDED".to_owned());
+    assert_eq!(refunds, [expected]);
+}
+
+#[tokio::test]
+async fn money_for_a_campaign_that_takes_no_gifts_goes_back() {
+    let world = world().await;
+    let gift = world.gift();
+    campaign_is(&world, &gift, CampaignStatus::Completed).await;
+    let open = paid_too_late(&world, &gift, "automatic").await;
+    world.deliver(&gift.captured(&open.intent)).await;
+    assert_eq!(decided(&world, &gift).await.0, "REFUND");
+}
+
+#[tokio::test]
+async fn money_beside_another_payment_of_the_pledge_goes_back() {
+    let world = world().await;
+    let gift = world.gift();
+    campaign_is(&world, &gift, CampaignStatus::Active).await;
+    let open = paid_too_late(&world, &gift, "automatic").await;
+    sqlx::query(
+        "insert into payments (payment_id, pledge_id, campaign_id, donor_ref, contact_id, attempt, state, amount_minor,
+                               currency, capture, psp_key, psp_request, expires_at, version, created_at, updated_at)
+         select gen_random_uuid(), pledge_id, campaign_id, donor_ref, contact_id, 2, 'PENDING', amount_minor,
+                currency, capture, 'pay:2', psp_request, expires_at, 1, created_at, updated_at
+         from payments where payment_id = $1",
+    )
+    .bind(gift.payment_id.get())
+    .execute(&world.pool)
+    .await
+    .unwrap();
+    world.deliver(&gift.captured(&open.intent)).await;
+    assert_eq!(decided(&world, &gift).await.0, "REFUND");
+}
+
+#[tokio::test]
+async fn a_webhook_that_lies_about_money_on_an_ended_payment_moves_nothing() {
+    let world = world().await;
+    let gift = world.gift();
+    let open = world.open(&gift).await;
+    let ended = gift.news(
+        "payment_intent.canceled",
+        &open.intent,
+        &json!({"status": "canceled"}),
+    );
+    world.deliver(&ended).await;
+    assert_eq!(
+        world.verdict(&gift.captured(&open.intent)).await,
+        "CONFLICT"
+    );
+    let subject = gift.payment_id.to_string();
+    eventually("the provider's answer closes the matter", async || {
+        open_matter(&world, "CONFLICT", &subject)
+            .await
+            .is_none()
+            .then_some(())
+    })
+    .await;
+    assert_eq!(world.state(&gift).await, "CANCELLED");
+    assert_eq!(decision(&world, &gift).await, None);
+}
+
+#[tokio::test]
+async fn a_webhook_with_another_amount_moves_nothing_and_the_truth_is_fetched() {
+    let world = world().await;
+    let gift = world.gift();
+    let open = world.open(&gift).await;
+    world.psp.confirm(&open, "pm_card_visa").await;
+    let told = json!({"status": "succeeded", "amount": 2600, "amount_received": 2600});
+    let lie = gift.news("payment_intent.succeeded", &open.intent, &told);
+    assert_eq!(world.verdict(&lie).await, "QUARANTINED");
+    world.until(&gift, "COMPLETED").await;
+    assert_eq!(world.payment(&gift).await["captured"]["amount"], 2500);
+    assert_eq!(
+        open_matter(&world, "QUARANTINED", &gift.payment_id.to_string()).await,
+        None
+    );
+    assert_eq!(captured_sets(&world, &gift, "suspense").await, 0);
+}
+
+#[tokio::test]
+async fn what_was_really_taken_otherwise_than_asked_for_waits_in_suspense_once() {
+    let world = world().await;
+    let gift = world.gift();
+    let open = world.open(&gift).await;
+    // As if the pledge had been for less: what the provider took is not what this payment asked for.
+    sqlx::query("update payments set amount_minor = 2000 where payment_id = $1")
+        .bind(gift.payment_id.get())
+        .execute(&world.pool)
+        .await
+        .unwrap();
+    world.psp.confirm(&open, "pm_card_visa").await;
+    assert_eq!(
+        world.verdict(&gift.captured(&open.intent)).await,
+        "QUARANTINED"
+    );
+    eventually("a person is asked", async || {
+        open_matter(&world, "SUSPENSE", &open.intent).await
+    })
+    .await;
+    let entries: Vec<(String, i64)> =
+        sqlx::query_as("select account, amount_minor from ledger_entries order by line")
+            .fetch_all(&world.pool)
+            .await
+            .unwrap();
+    assert_eq!(
+        entries,
+        [
+            ("psp_receivable".to_owned(), 2500),
+            ("suspense".to_owned(), -2500)
+        ]
+    );
+    world.deliver(&gift.captured(&open.intent)).await;
+    eventually("it was looked at again", async || {
+        let tries: i32 = sqlx::query_scalar("select tries from payments")
+            .fetch_one(&world.pool)
+            .await
+            .unwrap();
+        (tries >= 3).then_some(())
+    })
+    .await;
+    assert_eq!(captured_sets(&world, &gift, "suspense").await, 1);
+    assert_eq!(world.state(&gift).await, "PENDING");
+}

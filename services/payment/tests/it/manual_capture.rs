@@ -1,0 +1,217 @@
+//! Admins take held money, once, or release it.
+
+use std::time::Duration;
+
+use common::{auth::Role, events::Capture, ids::UserId};
+use reqwest::{Method, Response, StatusCode};
+use serde_json::{Value, json};
+use testkit::{problem_code, user_token};
+
+use crate::world::{Gift, Open, Plan, World};
+
+async fn held(world: &World) -> (Gift, Open) {
+    let gift = world.gift_of(2500, Capture::Manual, None);
+    let open = world.open(&gift).await;
+    world.psp.confirm(&open, "pm_card_visa").await;
+    assert_eq!(
+        world.verdict(&gift.authorized(&open.intent)).await,
+        "APPLIED"
+    );
+    (gift, open)
+}
+
+fn path(gift: &Gift, what: &str) -> String {
+    format!("/api/admin/payments/{}/{what}", gift.payment_id)
+}
+
+async fn capture(world: &World, gift: &Gift, body: Value) -> Response {
+    world
+        .admin(Method::POST, &path(gift, "capture"), &body)
+        .await
+}
+
+async fn void(world: &World, gift: &Gift) -> Response {
+    world
+        .admin(Method::POST, &path(gift, "void"), &Value::Null)
+        .await
+}
+
+fn usd(minor: i64) -> Value {
+    json!({"amount": {"amount": minor, "currency": "USD"}})
+}
+
+#[tokio::test]
+async fn a_part_of_held_money_is_taken_once_and_the_rest_is_released() {
+    let world = World::start().await;
+    let (gift, open) = held(&world).await;
+    let reply = capture(&world, &gift, usd(1000)).await;
+    assert_eq!(reply.status(), StatusCode::OK);
+    let view: Value = reply.json().await.unwrap();
+    assert_eq!(
+        (&view["state"], &view["captured"]["amount"]),
+        (&json!("CAPTURED"), &json!(1000))
+    );
+    let again = capture(&world, &gift, usd(1500)).await;
+    assert_eq!(again.status(), StatusCode::CONFLICT);
+    assert_eq!(problem_code(again).await, "invalid_transition");
+    // The webhook of the same capture.
+    let told = json!({"status": "succeeded", "amount_received": 1000});
+    let event = gift.news("payment_intent.succeeded", &open.intent, &told);
+    assert_eq!(world.verdict(&event).await, "DUPLICATE");
+    let hold: (i64, i64) = sqlx::query_as(
+        "select posted_minor, released_minor from ledger_holds where payment_id = $1 and step = 'posted'",
+    )
+    .bind(gift.payment_id.get())
+    .fetch_one(&world.pool)
+    .await
+    .unwrap();
+    assert_eq!(hold, (1000, 1500));
+    let ledger = world.psp.ledger().await;
+    let taken = ledger["charges"][0]["amount_captured"].as_i64();
+    assert_eq!(taken.unwrap_or(1000), 1000, "{ledger}");
+}
+
+#[tokio::test]
+async fn the_same_request_again_is_answered_with_the_same_bytes() {
+    let world = World::start().await;
+    let (gift, _) = held(&world).await;
+    let (path, key) = (
+        path(&gift, "capture"),
+        "018f3a5e-7c1d-7000-8000-0123456789ab",
+    );
+    let first = world
+        .admin_with_key(Method::POST, &path, key, &json!({}))
+        .await;
+    assert_eq!(first.status(), StatusCode::OK);
+    let bytes = first.bytes().await.unwrap();
+    let second = world
+        .admin_with_key(Method::POST, &path, key, &json!({}))
+        .await;
+    assert_eq!(second.headers()["idempotent-replayed"], "true");
+    assert_eq!(second.bytes().await.unwrap(), bytes);
+    let other = world
+        .admin_with_key(Method::POST, &path, key, &usd(1))
+        .await;
+    assert_eq!(problem_code(other).await, "idempotency_key_reused");
+}
+
+#[tokio::test]
+async fn released_money_is_released_and_cannot_be_taken_any_more() {
+    let world = World::start().await;
+    let (gift, open) = held(&world).await;
+    let reply = void(&world, &gift).await;
+    assert_eq!(reply.status(), StatusCode::OK);
+    let view: Value = reply.json().await.unwrap();
+    assert_eq!(view["state"], "CANCELLED");
+    assert_eq!(world.psp.status(&open).await, "canceled");
+    assert_eq!(
+        world.causes(&gift).await,
+        [
+            "payment_intent.amount_capturable_updated",
+            "admin.cancelled"
+        ]
+    );
+    let taken = capture(&world, &gift, json!({})).await;
+    assert_eq!(problem_code(taken).await, "invalid_transition");
+}
+
+#[tokio::test]
+async fn only_held_money_is_taken_or_released_and_never_more_of_it() {
+    let world = World::start().await;
+    let pending = world.gift_of(2500, Capture::Manual, None);
+    world.open(&pending).await;
+    assert_eq!(
+        problem_code(capture(&world, &pending, json!({})).await).await,
+        "invalid_transition"
+    );
+    assert_eq!(
+        problem_code(void(&world, &pending).await).await,
+        "invalid_transition"
+    );
+    let (gift, _) = held(&world).await;
+    let euros = json!({"amount": {"amount": 100, "currency": "EUR"}});
+    for body in [usd(0), usd(-1), usd(2501), euros] {
+        let refused = capture(&world, &gift, body).await;
+        assert_eq!(refused.status(), StatusCode::UNPROCESSABLE_ENTITY);
+        assert_eq!(problem_code(refused).await, "invalid_amount");
+    }
+    let unknown = world.gift();
+    assert_eq!(
+        problem_code(capture(&world, &unknown, json!({})).await).await,
+        "not_found"
+    );
+    assert_eq!(
+        problem_code(void(&world, &unknown).await).await,
+        "not_found"
+    );
+    let donor = user_token(UserId::new(), Role::Donor);
+    for what in ["capture", "void"] {
+        let request = world
+            .service
+            .client
+            .post(world.service.at(&path(&gift, what)));
+        let request = request.header("idempotency-key", "018f3a5e-7c1d-7000-8000-0123456789ab");
+        let refused = request
+            .bearer_auth(&donor)
+            .json(&json!({}))
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(problem_code(refused).await, "forbidden");
+    }
+    assert_eq!(world.state(&gift).await, "AUTHORIZED");
+}
+
+#[tokio::test]
+async fn a_capture_without_an_answer_is_accepted_and_told_later_under_the_same_key() {
+    let world = World::of(Plan {
+        timeout: Duration::from_millis(500),
+        ..Plan::default()
+    })
+    .await;
+    let (gift, open) = held(&world).await;
+    let fault = json!({"timeout_after": {"probability": 1.0, "count": 1, "only": ["/capture"]}});
+    world.psp.faults(&fault).await;
+    let (path, key) = (
+        path(&gift, "capture"),
+        "018f3a5e-7c1d-7000-8000-0123456789ab",
+    );
+    let reply = world
+        .admin_with_key(Method::POST, &path, key, &usd(1000))
+        .await;
+    assert_eq!(reply.status(), StatusCode::ACCEPTED);
+    let view: Value = reply.json().await.unwrap();
+    assert_eq!(view["state"], "AUTHORIZED");
+    assert_eq!(
+        problem_code(void(&world, &gift).await).await,
+        "invalid_transition"
+    );
+    let later = world
+        .admin_with_key(Method::POST, &path, key, &usd(1000))
+        .await;
+    assert_eq!(later.status(), StatusCode::OK);
+    let view: Value = later.json().await.unwrap();
+    assert_eq!(
+        (&view["state"], &view["captured"]["amount"]),
+        (&json!("CAPTURED"), &json!(1000))
+    );
+    assert_eq!(world.psp.status(&open).await, "succeeded");
+}
+
+#[tokio::test]
+async fn a_crash_between_the_order_and_the_call_is_made_good() {
+    let world = World::start().await;
+    let (gift, open) = held(&world).await;
+    sqlx::query(
+        "insert into captures (payment_id, amount_minor, asked_by, retry_at, asked_at)
+         values ($1, 700, gen_random_uuid(), $2, $2)",
+    )
+    .bind(gift.payment_id.get())
+    .bind(world.clock.now())
+    .execute(&world.pool)
+    .await
+    .unwrap();
+    world.until(&gift, "CAPTURED").await;
+    assert_eq!(world.payment(&gift).await["captured"]["amount"], 700);
+    assert_eq!(world.psp.status(&open).await, "succeeded");
+}

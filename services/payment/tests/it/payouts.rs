@@ -1,0 +1,260 @@
+//! The provider's account is matched with the books: payouts, settlements, and what is missing on either side.
+
+use std::time::Duration;
+
+use common::{auth::Role, ids::UserId};
+use payment::Cadences;
+use reqwest::{Response, StatusCode};
+use serde_json::{Value, json};
+use testkit::{eventually, problem_code, user_token};
+use uuid::Uuid;
+
+use crate::{
+    reconcile::{brisk, open_matter},
+    world::{Gift, Plan, World},
+};
+
+const PATH: &str = "/api/admin/reconciliation/runs";
+
+async fn world() -> World {
+    World::of(Plan {
+        cadences: Cadences {
+            // The simulator's clock is ours: what it made this second is in the past a second later.
+            reconcile_after: Duration::from_millis(200),
+            ..brisk()
+        },
+        ..Plan::default()
+    })
+    .await
+}
+
+async fn start(world: &World, key: &str) -> Response {
+    let request = world.service.client.post(world.service.at(PATH));
+    let token = user_token(UserId::from(Uuid::from_u128(7)), Role::Admin);
+    request
+        .bearer_auth(token)
+        .header("idempotency-key", key)
+        .send()
+        .await
+        .unwrap()
+}
+
+async fn get(world: &World, run: &str) -> Response {
+    let request = world
+        .service
+        .client
+        .get(world.service.at(&format!("{PATH}/{run}")));
+    request
+        .bearer_auth(user_token(UserId::new(), Role::Admin))
+        .send()
+        .await
+        .unwrap()
+}
+
+/// A run from its start to its end.
+async fn run(world: &World) -> Value {
+    let reply = start(world, &Uuid::new_v4().to_string()).await;
+    assert_eq!(reply.status(), StatusCode::ACCEPTED);
+    let run: Value = reply.json().await.unwrap();
+    assert_eq!(run["state"], "QUEUED");
+    let id = run["id"].as_str().unwrap().to_owned();
+    eventually("the run is done", async || {
+        let run: Value = get(world, &id).await.json().await.unwrap();
+        (run["state"] == "DONE").then_some(run)
+    })
+    .await
+}
+
+async fn completed(world: &World) -> Gift {
+    let gift = world.gift();
+    let open = world.open(&gift).await;
+    world.psp.confirm(&open, "pm_card_visa").await;
+    world.until(&gift, "COMPLETED").await;
+    gift
+}
+
+async fn settlement(world: &World, gift: &Gift) -> String {
+    sqlx::query_scalar(
+        "select psp_object from ledger_sets where payment_id = $1 and effect = 'settled'",
+    )
+    .bind(gift.payment_id.get())
+    .fetch_one(&world.pool)
+    .await
+    .unwrap()
+}
+
+/// Lists grow by whole seconds: a moment later everything made so far is in the past.
+async fn a_second_later(world: &World) {
+    let now = world.clock.now();
+    eventually("a second has passed", async || {
+        (world.clock.now() - now > chrono::Duration::milliseconds(1200)).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_payouts_charges_are_matched_with_their_settlements() {
+    let world = world().await;
+    let gifts = [completed(&world).await, completed(&world).await];
+    let paid = reqwest::Client::new().post(format!("{}/_sim/payouts", world.psp.url));
+    assert!(paid.send().await.unwrap().status().is_success());
+    a_second_later(&world).await;
+    let run = run(&world).await;
+    assert_eq!(run["matched"], 2, "{run}");
+    assert_eq!(run["differences"], json!([]));
+    let mut items: Vec<(String, String, Option<Uuid>)> = sqlx::query_as(
+        "select txn, verdict, payment_id from payout_items where kind = 'charge' order by txn",
+    )
+    .fetch_all(&world.pool)
+    .await
+    .unwrap();
+    let mut expected = Vec::new();
+    for gift in &gifts {
+        let txn = settlement(&world, gift).await;
+        expected.push((txn, "MATCHED".to_owned(), Some(gift.payment_id.get())));
+    }
+    items.sort();
+    expected.sort();
+    assert_eq!(items, expected);
+    let payouts: i64 = sqlx::query_scalar("select count(*) from payouts")
+        .fetch_one(&world.pool)
+        .await
+        .unwrap();
+    assert_eq!(payouts, 1);
+}
+
+#[tokio::test]
+async fn what_the_provider_does_not_have_is_a_matter_for_a_person() {
+    let world = world().await;
+    let gift = completed(&world).await;
+    let set = Uuid::now_v7();
+    sqlx::query(
+        "with opened as (insert into ledger_sets (set_id, payment_id, effect, psp_object, at)
+                         values ($1, $2, 'settled', 'txn_of_nobody', now()))
+         insert into ledger_entries (set_id, line, account, currency, amount_minor, at)
+         values ($1, 1, 'psp_settled', 'USD', 1, now()), ($1, 2, 'psp_receivable', 'USD', -1, now())",
+    )
+    .bind(set)
+    .bind(gift.payment_id.get())
+    .execute(&world.pool)
+    .await
+    .unwrap();
+    a_second_later(&world).await;
+    let run = run(&world).await;
+    assert_eq!(
+        (&run["missing_psp"], &run["missing_local"]),
+        (&json!(1), &json!(0)),
+        "{run}"
+    );
+    assert_eq!(run["differences"][0]["subject"], "txn_of_nobody");
+    assert!(
+        open_matter(&world, "RECONCILIATION", "txn_of_nobody")
+            .await
+            .is_some()
+    );
+}
+
+#[tokio::test]
+async fn what_the_books_do_not_have_or_have_otherwise_is_told() {
+    let world = world().await;
+    let (lost, changed) = (completed(&world).await, completed(&world).await);
+    let (missing, differs) = (
+        settlement(&world, &lost).await,
+        settlement(&world, &changed).await,
+    );
+    let mut connection = world.pool.acquire().await.unwrap();
+    for statement in [
+        "alter table ledger_sets disable trigger ledger_sets_append_only",
+        "alter table ledger_sets disable trigger ledger_sets_balanced",
+    ] {
+        sqlx::query(statement)
+            .execute(&mut *connection)
+            .await
+            .unwrap();
+    }
+    sqlx::query("update ledger_sets set psp_object = 'txn_elsewhere' where psp_object = $1")
+        .bind(&missing)
+        .execute(&mut *connection)
+        .await
+        .unwrap();
+    sqlx::query("update payments set captured_minor = 2400 where payment_id = $1")
+        .bind(changed.payment_id.get())
+        .execute(&mut *connection)
+        .await
+        .unwrap();
+    a_second_later(&world).await;
+    let found = run(&world).await;
+    let kinds: Vec<_> = found["differences"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| {
+            (
+                it["subject"].as_str().unwrap().to_owned(),
+                it["kind"].as_str().unwrap().to_owned(),
+            )
+        })
+        .collect();
+    for expected in [(&missing, "MISSING_LOCAL"), (&differs, "AMOUNT_DIFF")] {
+        assert!(
+            kinds.contains(&(expected.0.clone(), expected.1.to_owned())),
+            "{expected:?} in {found}"
+        );
+    }
+    let metrics = world
+        .service
+        .client
+        .get(world.service.at("/metrics"))
+        .send()
+        .await
+        .unwrap();
+    let metrics = metrics.text().await.unwrap();
+    assert!(metrics.contains("reconciliation_differences{kind=\"AMOUNT_DIFF\"}"));
+    // Set right, a later run closes the matter.
+    sqlx::query("update payments set captured_minor = 2500 where payment_id = $1")
+        .bind(changed.payment_id.get())
+        .execute(&mut *connection)
+        .await
+        .unwrap();
+    assert!(
+        open_matter(&world, "RECONCILIATION", &differs)
+            .await
+            .is_some()
+    );
+    run(&world).await;
+    assert_eq!(open_matter(&world, "RECONCILIATION", &differs).await, None);
+}
+
+#[tokio::test]
+async fn a_run_is_started_once_by_an_admin_and_one_a_day_by_itself() {
+    let world = world().await;
+    let daily: String = eventually("a daily run is done", async || {
+        sqlx::query_scalar(
+            "select state from reconciliation_runs where cause = 'daily' and state = 'DONE'",
+        )
+        .fetch_optional(&world.pool)
+        .await
+        .unwrap()
+    })
+    .await;
+    assert_eq!(daily, "DONE");
+    let first = start(&world, "one-key-0001").await.text().await.unwrap();
+    let twin = start(&world, "one-key-0001").await;
+    assert_eq!(twin.headers()["idempotent-replayed"], "true");
+    assert_eq!(twin.text().await.unwrap(), first);
+    let runs: i64 = sqlx::query_scalar("select count(*) from reconciliation_runs")
+        .fetch_one(&world.pool)
+        .await
+        .unwrap();
+    assert_eq!(runs, 2);
+    let unknown = get(&world, &Uuid::new_v4().to_string()).await;
+    assert_eq!(problem_code(unknown).await, "not_found");
+    let donor = world.service.client.post(world.service.at(PATH));
+    let donor = donor.bearer_auth(user_token(UserId::new(), Role::Donor));
+    let refused = donor
+        .header("idempotency-key", "one-key-0002")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(refused.status(), StatusCode::FORBIDDEN);
+}

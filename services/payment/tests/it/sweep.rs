@@ -1,0 +1,145 @@
+//! The provider's lists: what was never delivered has its effect all the same, once.
+
+use std::time::Duration;
+
+use payment::Cadences;
+use testkit::eventually;
+
+use crate::{
+    reconcile::{at_provider, brisk},
+    world::{Gift, Plan, Table, World},
+};
+
+/// Nobody looks at payments: only the lists are read.
+async fn world(webhooks: bool) -> World {
+    World::of(Plan {
+        webhooks,
+        cadences: Cadences {
+            reconcile_after: Duration::from_hours(1),
+            settle_after: Duration::from_hours(1),
+            ..brisk()
+        },
+        ..Plan::default()
+    })
+    .await
+}
+
+async fn source(world: &World, event: &str) -> Option<String> {
+    sqlx::query_scalar("select source from webhook_events where event_id = $1")
+        .bind(event)
+        .fetch_optional(&world.pool)
+        .await
+        .unwrap()
+}
+
+async fn reads(world: &World) -> chrono::DateTime<chrono::Utc> {
+    eventually("the list was read", async || {
+        sqlx::query_scalar("select read_to from sweeps where name = 'events'")
+            .fetch_optional(&world.pool)
+            .await
+            .unwrap()
+    })
+    .await
+}
+
+async fn tries(world: &World, gift: &Gift) -> i32 {
+    sqlx::query_scalar("select tries from payments where payment_id = $1")
+        .bind(gift.payment_id.get())
+        .fetch_one(&world.pool)
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn an_event_that_was_never_delivered_is_judged_as_if_it_had_been_once() {
+    let world = world(false).await;
+    let gift = world.gift();
+    let open = world.open(&gift).await;
+    world.psp.confirm(&open, "pm_card_visa").await;
+    world.until(&gift, "CAPTURED").await;
+    let event = world
+        .psp
+        .event(&open.intent, "payment_intent.succeeded")
+        .await;
+    assert_eq!(source(&world, &event).await.as_deref(), Some("swept"));
+    let mut late = gift.captured(&open.intent);
+    late["id"] = event.clone().into();
+    assert_eq!(world.verdict(&late).await, "DUPLICATE");
+    let came: i64 =
+        sqlx::query_scalar("select count(*) from webhook_deliveries where event_id = $1")
+            .bind(&event)
+            .fetch_one(&world.pool)
+            .await
+            .unwrap();
+    assert_eq!(came, 1);
+    assert_eq!(world.payment(&gift).await["version"], 2);
+}
+
+#[tokio::test]
+async fn what_was_delivered_is_passed_over_however_often_the_list_is_read() {
+    let world = world(true).await;
+    let gift = world.gift();
+    let open = world.open(&gift).await;
+    world.psp.confirm(&open, "pm_card_visa").await;
+    world.until(&gift, "CAPTURED").await;
+    let before = reads(&world).await;
+    eventually("it was read twice more", async || {
+        (reads(&world).await > before + chrono::Duration::milliseconds(400)).then_some(())
+    })
+    .await;
+    let succeeded: i64 = sqlx::query_scalar(
+        "select count(*) from webhook_events where kind = 'payment_intent.succeeded'",
+    )
+    .fetch_one(&world.pool)
+    .await
+    .unwrap();
+    assert_eq!(succeeded, 1);
+    assert_eq!(world.payment(&gift).await["version"], 2);
+    assert_eq!(world.count(Table::Transitions).await, 2);
+}
+
+#[tokio::test]
+async fn a_payment_whose_money_is_listed_as_going_back_is_looked_at() {
+    let world = world(false).await;
+    let gift = world.gift();
+    let open = world.open(&gift).await;
+    world.psp.confirm(&open, "pm_card_visa").await;
+    world.until(&gift, "CAPTURED").await;
+    assert_eq!(tries(&world, &gift).await, 0, "nobody has looked yet");
+    at_provider(
+        &world,
+        "/v1/refunds",
+        &[("payment_intent", &open.intent), ("amount", "500")],
+    )
+    .await;
+    eventually("it was looked at", async || {
+        (tries(&world, &gift).await > 0).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_happened_while_the_provider_could_not_be_read_is_read_later() {
+    let mut world = World::of(Plan {
+        up: false,
+        resolve_after: Duration::from_millis(200),
+        breaker_rest: Duration::from_millis(100),
+        cadences: Cadences {
+            reconcile_after: Duration::from_hours(1),
+            ..brisk()
+        },
+        ..Plan::default()
+    })
+    .await;
+    reads(&world).await;
+    world.psp_comes_up();
+    let gift = world.gift();
+    let open = loop {
+        let reply = world.post(&gift.body()).await;
+        if reply.status().is_success() {
+            break crate::world::Open::from(&reply.json().await.unwrap());
+        }
+    };
+    world.psp.confirm(&open, "pm_card_visa").await;
+    world.until(&gift, "CAPTURED").await;
+}
