@@ -1,14 +1,17 @@
 //! Takes pledges, once each.
 //!
-//! Serves `POST /api/pledges`, `GET /api/pledges/{id}` and `GET /api/pledges/me`.
+//! Serves `POST /api/pledges`, `GET /api/pledges/me`, and `GET /api/pledges/{id}` with its `/timeline`, its `/receipt` and
+//! `POST .../cancel`.
 //! Consumes campaign state, account events and payment events; publishes pledge events and the contacts that
-//! donors leave. Owns schema `pledge`: `pledges`, the projections `campaigns` and `donors`, and the shared outbox
-//! and idempotency tables.
+//! donors leave. Owns schema `pledge`: `pledges`, `pledge_timeline`, `receipts` and their numbers, the projections
+//! `campaigns` and `donors`, and the shared outbox and idempotency tables.
 //!
 //! Invariants: a key makes at most one pledge; pledge, events and reply commit together; the status only follows
-//! payment snapshots, newest first. This service never calls another one, keeps no e-mail address and no name that
+//! payment snapshots, newest first; a donor who can be known again gives the same twice within minutes only on purpose;
+//! a pledge has one receipt, numbered without gaps and never changed. This service never calls another one, keeps no e-mail address and no name that
 //! the donor did not choose to show, and never sums.
 
+mod campaigns;
 mod config;
 mod consumers;
 mod db;
@@ -17,8 +20,9 @@ mod error;
 mod gifts;
 mod reply;
 mod routes;
+mod twins;
 
-use std::{ops::Deref, sync::Arc, time::Duration};
+use std::{ops::Deref, sync::Arc};
 
 use axum::extract::FromRef;
 use chassis::{
@@ -46,9 +50,6 @@ pub use routes::openapi;
 /// The schema's migrations.
 pub static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/pledge");
 
-/// How long a campaign or account is believed without asking the projection again.
-const REMEMBERED: Duration = Duration::from_secs(1);
-
 /// What the handlers share.
 #[derive(Clone)]
 struct App(Arc<Shared>);
@@ -60,7 +61,9 @@ struct Shared {
     signer: Signer,
     idempotency: Idempotency,
     gifts: Writer<gifts::Gifts>,
-    campaigns: moka::future::Cache<uuid::Uuid, Option<domain::Campaign>>,
+    known_gifts: Writer<twins::Twins>,
+    campaigns: campaigns::Campaigns,
+    covered_fee_bps: u32,
     donor_ref_secret: Arc<SecretString>,
     public_url: Arc<str>,
 }
@@ -89,14 +92,17 @@ pub async fn run(config: Config, listener: TcpListener, life: Lifecycle) -> anyh
     let clock = config.clock;
     let verifier =
         Verifier::new(&config.jwt_public_keys, clock.clone()).map_err(anyhow::Error::msg)?;
+    let signer = Signer::new(&config.token_secret);
+    let twins = twins::Twins {
+        signer: signer.clone(),
+    };
     let app = App(Arc::new(Shared {
         idempotency: Idempotency::new(&db, &cache, &verifier),
         gifts: Writer::spawn("pledge-writer", gifts::Gifts, &db, &life),
-        campaigns: moka::future::Cache::builder()
-            .max_capacity(10_000)
-            .time_to_live(REMEMBERED)
-            .build(),
-        signer: Signer::new(&config.token_secret),
+        known_gifts: Writer::spawn("pledge-twins", twins, &db, &life),
+        campaigns: campaigns::Campaigns::new(),
+        covered_fee_bps: config.covered_fee_bps,
+        signer,
         donor_ref_secret: Arc::new(config.donor_ref_secret),
         public_url: config.public_url.into(),
         db: db.clone(),

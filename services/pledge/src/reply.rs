@@ -15,13 +15,69 @@ use crate::domain::Pledge;
 /// How long a ticket can be paid with.
 const TICKET: Duration = Duration::minutes(30);
 
+/// Where a pledge stands, as its donor sees it.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum ShownStatus {
+    /// Not paid yet.
+    Pending,
+    /// The money is held.
+    Authorized,
+    /// The money is taken.
+    Completed,
+    /// It cannot be paid any more.
+    Failed,
+    /// Nobody paid in time.
+    Expired,
+    /// The donor wants it called off, and the provider has not agreed yet.
+    Cancelling,
+    /// Called off.
+    Cancelled,
+    /// The money went back.
+    Refunded,
+}
+
+impl From<&Pledge> for ShownStatus {
+    fn from(pledge: &Pledge) -> Self {
+        match pledge.status {
+            PledgeStatus::Pending | PledgeStatus::Authorized
+                if pledge.cancel_requested_at.is_some() =>
+            {
+                Self::Cancelling
+            }
+            PledgeStatus::Pending => Self::Pending,
+            PledgeStatus::Authorized => Self::Authorized,
+            PledgeStatus::Completed => Self::Completed,
+            PledgeStatus::Failed => Self::Failed,
+            PledgeStatus::Expired => Self::Expired,
+            PledgeStatus::Cancelled => Self::Cancelled,
+            PledgeStatus::Refunded => Self::Refunded,
+        }
+    }
+}
+
 /// A pledge as its donor sees it.
 #[derive(Serialize, ToSchema)]
 pub struct PledgeView {
     id: PledgeId,
     campaign_id: CampaignId,
+    /// The gift: what the campaign gets.
     amount: Money,
-    status: PledgeStatus,
+    /// What the donor adds for the platform, if anything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tip: Option<Money>,
+    /// What the donor adds towards the provider's fee, if anything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    covered_fee: Option<Money>,
+    /// What is charged in all.
+    total: Money,
+    status: ShownStatus,
+    /// When the donor asked to call it off, if ever; a gift that was faster is COMPLETED all the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cancel_requested_at: Option<DateTime<Utc>>,
+    /// How much of the total went back, if anything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refunded: Option<Money>,
     visibility: Visibility,
     #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<String>,
@@ -32,11 +88,17 @@ pub struct PledgeView {
 
 impl From<&Pledge> for PledgeView {
     fn from(pledge: &Pledge) -> Self {
+        let some = |minor: i64| (minor != 0).then(|| Money::new(minor, pledge.amount.currency));
         Self {
             id: pledge.id,
             campaign_id: pledge.campaign_id,
             amount: pledge.amount,
-            status: pledge.status,
+            tip: some(pledge.extras.tip),
+            covered_fee: some(pledge.extras.covered_fee),
+            total: pledge.total(),
+            status: pledge.into(),
+            cancel_requested_at: pledge.cancel_requested_at,
+            refunded: some(pledge.refunded),
             visibility: pledge.visibility,
             message: pledge.message.clone(),
             created_at: pledge.created_at,
@@ -73,7 +135,8 @@ impl Pledged {
             contact_id: pledge.giver.contact_id,
             donor_id: pledge.giver.donor_id,
             donor_ref: pledge.giver.donor_ref.clone(),
-            amount: pledge.amount,
+            amount: pledge.total(),
+            extras: pledge.extras,
             capture: pledge.capture,
             pledge_expires_at: pledge.expires_at,
             expires_at: pledge.created_at + TICKET,

@@ -9,14 +9,14 @@ use chassis::{
 use common::events::CampaignState;
 use uuid::Uuid;
 
-use crate::{db, domain::Campaign};
+use crate::{campaigns::Campaigns as Known, db};
 
 /// Keeps the projection of campaigns.
 pub struct Campaigns {
     /// The database.
     pub db: Db,
     /// What the handlers remember, to be forgotten once it is old.
-    pub known: moka::future::Cache<Uuid, Option<Campaign>>,
+    pub known: Known,
 }
 
 impl Handler for Campaigns {
@@ -34,7 +34,7 @@ impl Handler for Campaigns {
         let states: Vec<CampaignState> = newest.into_values().collect();
         db::campaigns::project(&self.db, &states).await?;
         for state in &states {
-            self.known.invalidate(&state.campaign_id.get()).await;
+            self.known.forget(state.campaign_id).await;
         }
         Ok(())
     }

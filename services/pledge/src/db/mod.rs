@@ -3,3 +3,6 @@
 pub mod campaigns;
 pub mod donors;
 pub mod pledges;
+pub mod receipts;
+pub mod timeline;
+pub mod twins;

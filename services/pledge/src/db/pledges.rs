@@ -8,7 +8,7 @@ use common::{
     events::{ContactState, PledgeKind, PledgeStatus},
     idempotency::{self, Claim, Reply},
     ids::{PledgeId, UserId},
-    money::{Currency, Money},
+    money::{Currency, Extras, Money},
     outbox,
 };
 use sqlx::PgConnection;
@@ -26,6 +26,8 @@ pub struct Gift {
     pub contact: Option<ContactState>,
     /// What it is answered.
     pub reply: Reply,
+    /// The pledge whose guest token came with it.
+    pub after: Option<PledgeId>,
     /// The trace that it belongs to.
     pub traceparent: Option<String>,
 }
@@ -38,12 +40,16 @@ struct Row {
     donor_ref: String,
     contact_id: Uuid,
     amount_minor: i64,
+    tip_minor: i64,
+    covered_fee_minor: i64,
+    refunded_minor: i64,
     currency: String,
     capture: String,
     visibility: String,
     public_name: Option<String>,
     message: Option<String>,
     status: String,
+    cancel_requested_at: Option<DateTime<Utc>>,
     expires_at: DateTime<Utc>,
     created_at: DateTime<Utc>,
     version: i64,
@@ -65,10 +71,16 @@ impl TryFrom<Row> for Pledge {
                 name: row.public_name,
             },
             amount: Money::new(row.amount_minor, currency),
+            extras: Extras {
+                tip: row.tip_minor,
+                covered_fee: row.covered_fee_minor,
+            },
+            refunded: row.refunded_minor,
             capture: parsed(&row.capture)?,
             visibility: parsed(&row.visibility)?,
             message: row.message,
             status: parsed(&row.status)?,
+            cancel_requested_at: row.cancel_requested_at,
             expires_at: row.expires_at,
             created_at: row.created_at,
             version: row.version,
@@ -119,12 +131,12 @@ pub async fn insert_new(
                  $1::bytea[], $2::bytea[], $3::smallint[], $4::text[], $5::bytea[],
                  $6::uuid[], $7::uuid[], $8::uuid[], $9::uuid[], $10::text[], $11::uuid[], $12::bigint[], $13::text[], $14::text[],
                  $15::text[], $16::text[], $17::text[], $18::timestamptz[], $19::timestamptz[],
-                 $20::uuid[], $21::bytea[], $22::uuid[], $23::bytea[], $24::text[]
+                 $20::uuid[], $21::bytea[], $22::uuid[], $23::bytea[], $24::text[], $25::bigint[], $26::bigint[], $27::uuid[]
              ) as g (
                  scope, fingerprint, reply_status, headers, body,
                  pledge_id, campaign_id, payment_id, donor_id, donor_ref, contact_id, amount_minor, currency, capture,
                  visibility, public_name, message, expires_at, created_at,
-                 event_id, event, contact_event_id, contact_event, traceparent
+                 event_id, event, contact_event_id, contact_event, traceparent, tip_minor, covered_fee_minor, given_after
              )
          ), claimed as (
              insert into idempotency (scope, fingerprint, status, headers, body)
@@ -135,9 +147,11 @@ pub async fn insert_new(
              select gifts.* from gifts join claimed using (scope)
          ), pledged as (
              insert into pledges (pledge_id, campaign_id, payment_id, donor_id, donor_ref, contact_id, amount_minor, currency, capture,
-                                  visibility, public_name, message, status, expires_at, version, created_at, updated_at)
+                                  visibility, public_name, message, status, expires_at, version, created_at, updated_at,
+                                  tip_minor, covered_fee_minor, given_after, trace_id)
              select pledge_id, campaign_id, payment_id, donor_id, donor_ref, contact_id, amount_minor, currency, capture,
-                    visibility, public_name, message, 'PENDING', expires_at, 1, created_at, created_at
+                    visibility, public_name, message, 'PENDING', expires_at, 1, created_at, created_at,
+                    tip_minor, covered_fee_minor, given_after, substr(traceparent, 4, 32)
              from fresh
          ), told as (
              insert into outbox (event_id, topic, key, kind, payload, traceparent)
@@ -172,6 +186,9 @@ pub async fn insert_new(
     .bind(contacts.iter().map(|row| row.as_ref().map(|row| row.event_id)).collect::<Vec<_>>())
     .bind(contacts.iter().map(|row| row.as_ref().map(|row| row.payload.as_slice())).collect::<Vec<_>>())
     .bind(events.iter().map(|row| row.traceparent.as_deref()).collect::<Vec<_>>())
+    .bind(pledges.iter().map(|pledge| pledge.extras.tip).collect::<Vec<_>>())
+    .bind(pledges.iter().map(|pledge| pledge.extras.covered_fee).collect::<Vec<_>>())
+    .bind(gifts.iter().map(|gift| gift.after.map(PledgeId::get)).collect::<Vec<_>>())
     .fetch_all(connection)
     .await?;
     Ok(written
@@ -183,14 +200,56 @@ pub async fn insert_new(
 /// Finds a pledge.
 pub async fn find(db: &Db, id: PledgeId) -> Result<Option<Pledge>, sqlx::Error> {
     let row: Option<Row> = sqlx::query_as(
-        "select pledge_id, campaign_id, donor_id, donor_ref, contact_id, amount_minor, currency, capture, visibility, public_name,
-                message, status, expires_at, created_at, version
+        "select pledge_id, campaign_id, donor_id, donor_ref, contact_id, amount_minor, tip_minor, covered_fee_minor, refunded_minor,
+                currency, capture, visibility, public_name, message, status, cancel_requested_at, expires_at, created_at, version
          from pledges where pledge_id = $1",
     )
     .bind(id.get())
     .fetch_optional(db.pool())
     .await?;
     row.map(Pledge::try_from).transpose()
+}
+
+/// Locks a pledge until the transaction ends.
+pub async fn lock(tx: &mut Tx, id: PledgeId) -> Result<Option<Pledge>, sqlx::Error> {
+    let row: Option<Row> = sqlx::query_as(
+        "select pledge_id, campaign_id, donor_id, donor_ref, contact_id, amount_minor, tip_minor, covered_fee_minor, refunded_minor,
+                currency, capture, visibility, public_name, message, status, cancel_requested_at, expires_at, created_at, version
+         from pledges where pledge_id = $1 for update",
+    )
+    .bind(id.get())
+    .fetch_optional(&mut **tx)
+    .await?;
+    row.map(Pledge::try_from).transpose()
+}
+
+/// Notes that the donor asked to call a pledge off, as its newest version has it. The caller holds its lock.
+pub async fn request_cancel(
+    tx: &mut Tx,
+    asked: &Pledge,
+    trace_id: Option<&str>,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "update pledges set cancel_requested_at = $2, updated_at = $2, version = $3, cancel_trace_id = $4 where pledge_id = $1",
+    )
+    .bind(asked.id.get())
+    .bind(asked.cancel_requested_at)
+    .bind(asked.version)
+    .bind(trace_id)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// The traces of the requests that made a pledge, and that asked to call it off.
+pub async fn traces(
+    db: &Db,
+    id: PledgeId,
+) -> Result<(Option<String>, Option<String>), sqlx::Error> {
+    sqlx::query_as("select trace_id, cancel_trace_id from pledges where pledge_id = $1")
+        .bind(id.get())
+        .fetch_one(db.pool())
+        .await
 }
 
 /// An account's pledges, newest first, those before `before`.
@@ -201,8 +260,8 @@ pub async fn of_donor(
     limit: i64,
 ) -> Result<Vec<Pledge>, sqlx::Error> {
     let rows: Vec<Row> = sqlx::query_as(
-        "select pledge_id, campaign_id, donor_id, donor_ref, contact_id, amount_minor, currency, capture, visibility, public_name,
-                message, status, expires_at, created_at, version
+        "select pledge_id, campaign_id, donor_id, donor_ref, contact_id, amount_minor, tip_minor, covered_fee_minor, refunded_minor,
+                currency, capture, visibility, public_name, message, status, cancel_requested_at, expires_at, created_at, version
          from pledges
          where donor_id = $1 and ($2::uuid is null or pledge_id < $2)
          order by pledge_id desc limit $3",
@@ -226,6 +285,8 @@ pub struct Shown {
     pub version: i64,
     /// What the pledge's status becomes.
     pub status: PledgeStatus,
+    /// How much of the whole charge went back so far, in minor units.
+    pub refunded: i64,
 }
 
 /// Shows newer payment snapshots, and gives the pledges whose status changed, as they stand now. `shown` holds each
@@ -243,19 +304,20 @@ pub async fn show(
         .await?;
     let rows: Vec<Row> = sqlx::query_as(
         "with newer as (
-             select p.pledge_id, s.attempt, s.version, s.status, p.status <> s.status as changed
-             from unnest($1::uuid[], $2::integer[], $3::bigint[], $4::text[]) as s (pledge_id, attempt, version, status)
+             select p.pledge_id, s.attempt, s.version, s.status, s.refunded, p.status <> s.status as changed
+             from unnest($1::uuid[], $2::integer[], $3::bigint[], $4::text[], $6::bigint[])
+                  as s (pledge_id, attempt, version, status, refunded)
              join pledges p using (pledge_id)
              where (p.payment_attempt, p.payment_version) < (s.attempt, s.version)
          ), written as (
              update pledges p
-             set status = n.status, payment_attempt = n.attempt, payment_version = n.version,
+             set status = n.status, payment_attempt = n.attempt, payment_version = n.version, refunded_minor = n.refunded,
                  version = p.version + n.changed::integer, updated_at = case when n.changed then $5 else p.updated_at end
              from newer n where p.pledge_id = n.pledge_id
              returning p.*, n.changed
          )
-         select pledge_id, campaign_id, donor_id, donor_ref, contact_id, amount_minor, currency, capture, visibility, public_name,
-                message, status, expires_at, created_at, version
+         select pledge_id, campaign_id, donor_id, donor_ref, contact_id, amount_minor, tip_minor, covered_fee_minor, refunded_minor,
+                currency, capture, visibility, public_name, message, status, cancel_requested_at, expires_at, created_at, version
          from written where changed order by pledge_id",
     )
     .bind(&ids)
@@ -263,6 +325,7 @@ pub async fn show(
     .bind(shown.iter().map(|shown| shown.version).collect::<Vec<_>>())
     .bind(shown.iter().map(|shown| shown.status.as_str()).collect::<Vec<_>>())
     .bind(now)
+    .bind(shown.iter().map(|shown| shown.refunded).collect::<Vec<_>>())
     .fetch_all(&mut **tx)
     .await?;
     rows.into_iter().map(Pledge::try_from).collect()

@@ -13,17 +13,19 @@ use common::{
     money::GivenMoney,
     openapi::IdempotencyKey,
 };
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use super::access;
 use crate::{
     App,
     db::{self, pledges::Gift},
-    domain::{self, Giver, Pledge, Wish},
+    domain::{self, Giver, Pledge, Wish, charge},
     error::Error,
     gifts::Outcome,
     reply::Pledged,
+    twins::{self, KnownGift},
 };
 
 /// What a donor sends.
@@ -34,9 +36,15 @@ pub struct NewPledge {
     amount: GivenMoney,
     /// Who gives. Guests must say it; an account may leave it out.
     donor: Option<Donor>,
+    /// What the donor adds for the platform, in the currency of the gift.
+    tip: Option<GivenMoney>,
+    /// Whether the donor adds what the provider is taken to keep of gift and tip.
+    cover_fee: Option<bool>,
     visibility: Option<Visibility>,
     /// At most 500 characters, shown with the gift.
     message: Option<String>,
+    /// As `possible_duplicate` gave it, where this gift is meant beside the earlier one.
+    confirm: Option<String>,
 }
 
 /// Who gives.
@@ -49,15 +57,23 @@ pub struct Donor {
 }
 
 /// Takes one gift per key: pledge, contact, events and this reply commit in one statement.
-#[utoipa::path(post, path = "/api/pledges", tag = "pledges", request_body = NewPledge,
-    params(IdempotencyKey), security((), ("bearer" = [])),
+///
+/// A donor who can be known again (by account, or by the guest token of an earlier pledge) and who has promised the same
+/// amount to the same campaign within ten minutes is asked first: 409 `possible_duplicate` names the earlier pledge in
+/// `pledge_id`, and holds in `confirm` what lets the same wish pass.
+#[utoipa::path(post, path = "/api/pledges", tag = "pledges", operation_id = "create_pledge", request_body = NewPledge,
+    params(IdempotencyKey,
+        ("X-Guest-Token" = Option<String>, Header, description = "of an earlier pledge, for a guest who wants to be known again")),
+    security((), ("bearer" = [])),
     responses((status = 201, description = "the pledge is stored; the same for every try with this key", body = Pledged), Problems))]
 pub async fn create(
     State(app): State<App>,
     claim: Claim,
     caller: Caller,
-    Json(body): Json<NewPledge>,
+    headers: HeaderMap,
+    Json(mut body): Json<NewPledge>,
 ) -> Result<Reply, Error> {
+    let confirm = body.confirm.take();
     let (pledge, contact) = match accept(&app, caller, body).await {
         Ok(accepted) => accepted,
         // What could not be decided is no refusal, and asking the same database for the key would take as long again.
@@ -69,18 +85,39 @@ pub async fn create(
     };
     let traceparent = telemetry::traceparent();
     let pledged = Pledged::new(&pledge, &app.signer, &app.public_url, traceparent.clone());
-    let reply = Reply::json(StatusCode::CREATED, &pledged);
     let gift = Gift {
         claim,
         pledge,
         contact,
-        reply: reply.clone(),
+        reply: Reply::json(StatusCode::CREATED, &pledged),
+        after: access::guest_of(&app, &headers),
         traceparent,
     };
-    match app.gifts.commit(gift).await? {
+    let reply = gift.reply.clone();
+    match commit(&app, gift, confirm).await? {
         Outcome::Stored => Ok(reply),
         Outcome::Replayed(earlier) => Ok(earlier),
         Outcome::KeyReused => Err(common::idempotency::Error::KeyReused.into()),
+    }
+}
+
+/// Writes a gift; where its donor can be known again, only if it is no twin of an earlier one.
+async fn commit(app: &App, gift: Gift, confirm: Option<String>) -> Result<Outcome, Error> {
+    if gift.pledge.giver.donor_id.is_none() && gift.after.is_none() {
+        return Ok(app.gifts.commit(gift).await?);
+    }
+    let (claim, pledge) = (gift.claim.clone(), gift.pledge.clone());
+    let written = app.known_gifts.commit(KnownGift { gift, confirm });
+    match written.await? {
+        twins::Outcome::Written(outcome) => Ok(outcome),
+        twins::Outcome::Twin(earlier) => {
+            let confirm = twins::confirmation(&app.signer, &pledge, earlier, app.clock.now());
+            let refusal = Error::PossibleDuplicate { earlier, confirm };
+            app.idempotency
+                .refuse(&claim, refusal)
+                .await
+                .map(Outcome::Replayed)
+        }
     }
 }
 
@@ -90,9 +127,12 @@ async fn accept(
     body: NewPledge,
 ) -> Result<(Pledge, Option<ContactState>), Error> {
     let now = app.clock.now();
+    let amount = domain::amount(&body.amount)?;
+    let fee_bps = (body.cover_fee == Some(true)).then_some(app.covered_fee_bps);
     let wish = Wish {
         campaign_id: body.campaign_id,
-        amount: domain::amount(&body.amount)?,
+        amount,
+        extras: charge::extras(amount, body.tip.as_ref(), fee_bps)?,
         visibility: body.visibility.unwrap_or(Visibility::Public),
         message: body
             .message
@@ -102,14 +142,7 @@ async fn accept(
             .flatten(),
     };
     let (giver, contact) = giver(app, caller, body.donor).await?;
-    let campaign = app.campaigns.try_get_with(
-        wish.campaign_id.get(),
-        db::campaigns::find(&app.db, wish.campaign_id.get()),
-    );
-    let campaign = campaign
-        .await
-        .map_err(Error::CampaignUnreadable)?
-        .ok_or(Error::CampaignNotFound)?;
+    let campaign = app.campaigns.find(&app.db, wish.campaign_id).await?;
     let contact = contact.map(|(name, email)| ContactState {
         contact_id: giver.contact_id,
         name,

@@ -11,7 +11,7 @@ use common::{
 use crate::{App, db, reply::PledgeView};
 
 /// Lists the pledges of the caller's account, newest first.
-#[utoipa::path(get, path = "/api/pledges/me", tag = "pledges", params(Paging), security(("bearer" = [])),
+#[utoipa::path(get, path = "/api/pledges/me", tag = "pledges", operation_id = "my_pledges", params(Paging), security(("bearer" = [])),
     responses((status = 200, body = Page<PledgeView>), Problems))]
 pub async fn mine(
     State(app): State<App>,

@@ -1,11 +1,15 @@
 //! The routes of the service.
 
+mod access;
+mod cancel;
 mod create;
 mod get;
 mod mine;
+mod receipt;
+mod timeline;
 
 use axum::{Router, middleware};
-use common::idempotency;
+use common::{idempotency, openapi::credentials};
 use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -19,10 +23,14 @@ fn table() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(mine::mine))
         .routes(routes!(get::get))
+        .routes(routes!(timeline::timeline))
+        .routes(routes!(receipt::receipt))
 }
 
 fn keyed() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(create::create))
+    OpenApiRouter::new()
+        .routes(routes!(create::create))
+        .routes(routes!(cancel::cancel))
 }
 
 /// The routes with their handlers.
@@ -37,5 +45,5 @@ pub fn router(app: App) -> Router {
 
 /// The description of the routes.
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    table().merge(keyed()).into_openapi()
+    credentials(table().merge(keyed()).into_openapi())
 }

@@ -153,7 +153,87 @@ async fn each_bad_body_has_its_code_and_stores_nothing() {
             "invalid_body",
             changed("/visibility", json!("SECRET")),
         ),
-        ("unknown field", 422, "invalid_body", with("tip", json!(1))),
+        (
+            "unknown field",
+            422,
+            "invalid_body",
+            with("gift_aid", json!(1)),
+        ),
+        (
+            "tip of another shape",
+            422,
+            "invalid_body",
+            with("tip", json!(1)),
+        ),
+        (
+            "tip 1.5",
+            422,
+            "invalid_tip",
+            with("tip", json!({"amount": 1.5, "currency": "USD"})),
+        ),
+        (
+            "tip as text",
+            422,
+            "invalid_tip",
+            with("tip", json!({"amount": "1", "currency": "USD"})),
+        ),
+        (
+            "tip 2^63",
+            422,
+            "invalid_tip",
+            with(
+                "tip",
+                json!({"amount": 9_223_372_036_854_775_808_u64, "currency": "USD"}),
+            ),
+        ),
+        (
+            "tip -1",
+            422,
+            "tip_out_of_range",
+            with("tip", json!({"amount": -1, "currency": "USD"})),
+        ),
+        (
+            "tip beyond the maximum",
+            422,
+            "tip_out_of_range",
+            with("tip", json!({"amount": i64::MAX, "currency": "USD"})),
+        ),
+        (
+            "tip in another currency",
+            422,
+            "currency_mismatch",
+            with("tip", json!({"amount": 1, "currency": "EUR"})),
+        ),
+        (
+            "tip in no currency",
+            422,
+            "unknown_currency",
+            with("tip", json!({"amount": 1, "currency": "XQX"})),
+        ),
+        (
+            "gift and tip beyond the maximum",
+            422,
+            "charge_out_of_range",
+            with("tip", json!({"amount": 99_997_500, "currency": "USD"})),
+        ),
+        (
+            "cover_fee as text",
+            422,
+            "invalid_body",
+            with("cover_fee", json!("yes")),
+        ),
+        (
+            "confirm as a number",
+            422,
+            "invalid_body",
+            with("confirm", json!(1)),
+        ),
+        ("amount 2^63-1 with its fee", 422, "amount_out_of_range", {
+            let mut body = changed("/amount/amount", json!(i64::MAX));
+            body["cover_fee"] = json!(true);
+            body["tip"] = json!({"amount": 1, "currency": "USD"});
+            body
+        }),
         (
             "unknown field inside",
             422,

@@ -2,9 +2,8 @@
 
 use common::{
     auth::Role,
-    events::{PaymentEvent, PaymentKind},
-    ids::{PaymentId, PledgeId, UserId},
-    money::{Currency, Money},
+    events::PaymentKind,
+    ids::{PledgeId, UserId},
     payment::State,
 };
 use http::StatusCode;
@@ -12,49 +11,6 @@ use serde_json::Value;
 use testkit::{eventually, problem_code};
 
 use crate::helpers::{Service, key};
-
-fn snapshot(
-    service: &Service,
-    pledge: PledgeId,
-    kind: PaymentKind,
-    state: State,
-    version: i64,
-) -> PaymentEvent {
-    PaymentEvent {
-        kind,
-        payment_id: PaymentId::of(pledge, 1),
-        pledge_id: pledge,
-        campaign_id: service.campaign.campaign_id,
-        donor_id: None,
-        donor_ref: "pseudonym".into(),
-        contact_id: common::ids::ContactId::new(),
-        attempt: 1,
-        state,
-        previous: None,
-        implied: Vec::new(),
-        amount: Money::new(2500, Currency::parse("USD").expect("USD is a currency")),
-        authorized: 0,
-        captured: 0,
-        refunded: 0,
-        disputed: 0,
-        provider: "stripe".into(),
-        provider_ref: None,
-        failure: None,
-        version,
-        occurred_at: service.clock.now(),
-    }
-}
-
-async fn get(service: &Service, id: &str, token: Option<&str>) -> reqwest::Response {
-    let mut request = service
-        .running
-        .client
-        .get(service.running.at(&format!("/api/pledges/{id}")));
-    if let Some(token) = token {
-        request = request.header("x-guest-token", token);
-    }
-    request.send().await.expect("the service answers")
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_guest_sees_the_pledge_with_its_token_and_nobody_else_does() {
@@ -73,7 +29,7 @@ async fn a_guest_sees_the_pledge_with_its_token_and_nobody_else_does() {
         .expect("JSON");
     let id = mine["pledge"]["id"].as_str().expect("an id");
     let token = mine["guest_token"].as_str();
-    let seen = get(&service, id, token).await;
+    let seen = service.get(id, token).await;
     assert_eq!(seen.status(), StatusCode::OK);
     assert_eq!(seen.json::<Value>().await.expect("JSON"), mine["pledge"]);
     for wrong in [
@@ -82,18 +38,19 @@ async fn a_guest_sees_the_pledge_with_its_token_and_nobody_else_does() {
         Some("x"),
         mine["ticket"].as_str(),
     ] {
-        let reply = get(&service, id, wrong).await;
+        let reply = service.get(id, wrong).await;
         assert_eq!(reply.status(), StatusCode::NOT_FOUND);
         assert_eq!(problem_code(reply).await, "not_found");
     }
     assert_eq!(
-        get(&service, &PledgeId::new().to_string(), token)
+        service
+            .get(&PledgeId::new().to_string(), token)
             .await
             .status(),
         StatusCode::NOT_FOUND
     );
     assert_eq!(
-        get(&service, "nonsense", token).await.status(),
+        service.get("nonsense", token).await.status(),
         StatusCode::NOT_FOUND
     );
 }
@@ -103,9 +60,11 @@ async fn an_account_lists_its_own_pledges_page_by_page() {
     let service = Service::start().await;
     let token = testkit::user_token(UserId::new(), Role::Donor);
     let mut made = Vec::new();
-    for _ in 0..5 {
+    for n in 0..5 {
+        let mut wish = service.body();
+        wish["amount"]["amount"] = (2500 + n).into();
         let reply = service
-            .post(&key(), &service.body())
+            .post(&key(), &wish)
             .bearer_auth(&token)
             .send()
             .await
@@ -190,11 +149,9 @@ async fn the_status_follows_the_newest_snapshot_however_they_arrive() {
         (PaymentKind::Completed, State::Completed, 4),
     ];
     for (kind, state, version) in steps {
-        testkit::publish(
-            &service.kafka,
-            &snapshot(&service, id, kind, state, version),
-        )
-        .await;
+        service
+            .hear(&service.snapshot(id, kind, state, version))
+            .await;
     }
     let pool = service.database.pool();
     let (status, version) = eventually("the last snapshot is shown", async || {

@@ -1,17 +1,21 @@
 //! What a pledge is, and which requests become one. Pure.
 
+pub mod charge;
+pub mod receipts;
+pub mod timeline;
+
 use chrono::{DateTime, Duration, Utc};
 use common::{
     contact::{Email, Name},
     events::{CampaignStatus, Capture, PledgeEvent, PledgeKind, PledgeStatus, Visibility},
     ids::{CampaignId, ContactId, PaymentId, PledgeId, UserId},
-    money::{Currency, GivenMoney, InvalidMoney, Money},
+    money::{Currency, Extras, GivenMoney, InvalidMoney, Money},
     payment::State,
 };
 
 /// The most that one gift may be, in minor units: the provider takes at most eight digits (Stripe docs, "Minimum and
 /// maximum charge amounts").
-const MAXIMUM: i64 = 99_999_999;
+pub const MAXIMUM: i64 = 99_999_999;
 /// The longest message, in characters.
 const MESSAGE: usize = 500;
 /// How long a donor has to pay.
@@ -49,6 +53,18 @@ pub enum Refusal {
     /// The e-mail address cannot be one.
     #[error("donor.email {0}")]
     InvalidEmail(&'static str),
+    /// The tip is not a whole number of minor units.
+    #[error("tip must be a whole number of minor units within 64 bits")]
+    InvalidTip,
+    /// The tip is negative, or beyond what we take at once.
+    #[error("tip must be from 0 to {MAXIMUM} minor units")]
+    TipOutOfRange,
+    /// The tip is in another currency than the gift.
+    #[error("tip must be in the currency of the gift")]
+    TipCurrency,
+    /// Gift, tip and covered fee are more than we take at once.
+    #[error("gift, tip and covered fee together must be at most {MAXIMUM} minor units")]
+    ChargeOutOfRange,
     /// The message is too long or holds control characters.
     #[error("message must have at most 500 characters and no control characters but line breaks")]
     InvalidMessage,
@@ -93,6 +109,8 @@ pub struct Pledge {
     pub giver: Giver,
     /// How much.
     pub amount: Money,
+    /// What is charged on top of it.
+    pub extras: Extras,
     /// When the provider is to take the money.
     pub capture: Capture,
     /// What others may see.
@@ -101,6 +119,10 @@ pub struct Pledge {
     pub message: Option<String>,
     /// Where it stands.
     pub status: PledgeStatus,
+    /// When the donor asked to call it off, if ever.
+    pub cancel_requested_at: Option<DateTime<Utc>>,
+    /// How much of the whole charge went back, in minor units.
+    pub refunded: i64,
     /// When it ends, unless it was paid.
     pub expires_at: DateTime<Utc>,
     /// When it was made.
@@ -115,6 +137,12 @@ impl Pledge {
         PaymentId::of(self.id, 1)
     }
 
+    /// The gift and what is charged on top of it.
+    pub fn total(&self) -> Money {
+        let minor = self.amount.minor.saturating_add(self.extras.sum());
+        Money::new(minor, self.amount.currency)
+    }
+
     /// The snapshot that others are told.
     pub fn event(&self, kind: PledgeKind, at: DateTime<Utc>) -> PledgeEvent {
         PledgeEvent {
@@ -126,6 +154,8 @@ impl Pledge {
             donor_ref: self.giver.donor_ref.clone(),
             contact_id: self.giver.contact_id,
             amount: self.amount,
+            extras: self.extras,
+            cancel_requested_at: self.cancel_requested_at,
             capture: self.capture,
             visibility: self.visibility,
             public_name: self
@@ -150,6 +180,8 @@ pub struct Wish {
     pub campaign_id: CampaignId,
     /// How much.
     pub amount: Money,
+    /// What is charged on top of it.
+    pub extras: Extras,
     /// What others may see.
     pub visibility: Visibility,
     /// What the donor says to the campaign.
@@ -185,15 +217,21 @@ impl Wish {
                 maximum: MAXIMUM,
             });
         }
+        if self.amount.minor.saturating_add(self.extras.sum()) > MAXIMUM {
+            return Err(Refusal::ChargeOutOfRange);
+        }
         Ok(Pledge {
             id: PledgeId::new(),
             campaign_id: self.campaign_id,
             giver,
             amount: self.amount,
+            extras: self.extras,
             capture: campaign.capture,
             visibility: self.visibility,
             message: self.message,
             status: PledgeStatus::Pending,
+            cancel_requested_at: None,
+            refunded: 0,
             expires_at: now + LIFETIME,
             created_at: now,
             version: 1,

@@ -1,0 +1,88 @@
+//! `POST /api/pledges/{id}/cancel`.
+
+use axum::extract::State;
+use chassis::{
+    db::Tx,
+    http::{Path, Problems},
+    telemetry,
+};
+use common::{
+    auth::Caller,
+    events::{PledgeKind, PledgeStatus},
+    idempotency::{self, Claim, Joined, Reply},
+    ids::PledgeId,
+    openapi::IdempotencyKey,
+    outbox,
+};
+use http::{HeaderMap, StatusCode};
+
+use super::access;
+use crate::{App, db, domain::Pledge, error::Error, reply::PledgeView};
+
+/// Asks for a pledge to be called off; for its donor only.
+///
+/// 202 means that the wish is stored, once, and that the payment decides: the pledge is CANCELLING until the provider
+/// has given the money up, or COMPLETED where the gift was faster. 200 means that it is called off already.
+#[utoipa::path(post, path = "/api/pledges/{id}/cancel", tag = "pledges", operation_id = "cancel_pledge", security(("guest" = []), ("bearer" = ["OWNER"])),
+    params(IdempotencyKey, ("id" = String, Path),
+        ("X-Guest-Token" = Option<String>, Header, description = "as the pledge's creation gave it")),
+    responses((status = 200, description = "it is called off", body = PledgeView),
+        (status = 202, description = "it is being called off", body = PledgeView), Problems))]
+pub async fn cancel(
+    State(app): State<App>,
+    claim: Claim,
+    caller: Caller,
+    headers: HeaderMap,
+    Path(id): Path<PledgeId>,
+) -> Result<Reply, Error> {
+    let mut tx = app.db.begin().await?;
+    let pledge = db::pledges::lock(&mut tx, id)
+        .await?
+        .filter(|pledge| access::is_donor(&app, caller, &headers, pledge))
+        .ok_or(Error::NotFound);
+    let asked = match pledge {
+        Ok(pledge) => ask(&app, &mut tx, pledge).await,
+        Err(error) => Err(error),
+    };
+    let reply = match asked {
+        Ok(reply) => reply,
+        Err(Error::Database(error)) => return Err(error.into()),
+        // A key that has its answer keeps it, whatever has become of the pledge since.
+        Err(refusal) => {
+            tx.rollback().await?;
+            return app.idempotency.refuse(&claim, refusal).await;
+        }
+    };
+    if let Joined::Replay(earlier) = idempotency::join(&mut tx, &claim, &reply).await? {
+        tx.rollback().await?;
+        return Ok(earlier);
+    }
+    chassis::failpoint!("pledge.before_cancel_commit");
+    tx.commit().await?;
+    chassis::failpoint!("pledge.after_cancel_commit");
+    Ok(reply)
+}
+
+/// Notes the wish and tells of it, unless both is done already, and gives what the donor is answered.
+async fn ask(app: &App, tx: &mut Tx, mut pledge: Pledge) -> Result<Reply, Error> {
+    match pledge.status {
+        PledgeStatus::Completed | PledgeStatus::Refunded => Err(Error::AlreadyCaptured),
+        PledgeStatus::Expired | PledgeStatus::Failed => Err(Error::PledgeClosed),
+        PledgeStatus::Cancelled => Ok(Reply::json(StatusCode::OK, &PledgeView::from(&pledge))),
+        PledgeStatus::Pending | PledgeStatus::Authorized => {
+            if pledge.cancel_requested_at.is_none() {
+                let now = app.clock.now();
+                pledge.cancel_requested_at = Some(now);
+                pledge.version += 1;
+                let trace_id = telemetry::trace_id();
+                db::pledges::request_cancel(tx, &pledge, trace_id.as_deref()).await?;
+                let event = pledge.event(PledgeKind::CancelRequested, now);
+                outbox::enqueue(tx, &event, telemetry::traceparent()).await?;
+            }
+            Ok(Reply::json(
+                StatusCode::ACCEPTED,
+                &PledgeView::from(&pledge),
+            ))
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! `GET /api/pledges/{id}/timeline`.
+
+use axum::extract::State;
+use chassis::http::{Json, Path, Problems};
+use common::{auth::Caller, ids::PledgeId};
+use http::HeaderMap;
+
+use super::access;
+use crate::{App, db, domain::timeline::Timeline, error::Error};
+
+/// Tells what happened to the money of a pledge, step by step, to whoever may see the pledge. An amount is of the
+/// whole charge: the gift with what was added to it.
+#[utoipa::path(get, path = "/api/pledges/{id}/timeline", tag = "pledges", operation_id = "pledge_timeline", security(("guest" = []), ("bearer" = ["OWNER"]), ("bearer" = ["ADMIN"])),
+    params(("id" = String, Path), ("X-Guest-Token" = Option<String>, Header, description = "as the pledge's creation gave it")),
+    responses((status = 200, body = Timeline), Problems))]
+pub async fn timeline(
+    State(app): State<App>,
+    caller: Caller,
+    headers: HeaderMap,
+    Path(id): Path<PledgeId>,
+) -> Result<Json<Timeline>, Error> {
+    let pledge = access::visible(&app, caller, &headers, id).await?;
+    let traces = db::pledges::traces(&app.db, id).await?;
+    let happened = db::timeline::of_pledge(&app.db, id).await?;
+    Ok(Json(Timeline::of(&pledge, traces, happened)))
+}
