@@ -8,9 +8,10 @@ use common::{
     payment::State,
 };
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// Money by what became of it, of one payment or of all payments of a campaign, in minor units.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Buckets {
     /// Promised, not paid yet.
     pub(crate) pledged: i64,
@@ -25,23 +26,33 @@ pub(crate) struct Buckets {
 }
 
 impl Buckets {
-    /// Where the money of a payment is; `None` when its amounts have no difference.
+    /// Where the campaign's part of a payment's money is; `None` when its amounts have no difference.
+    ///
+    /// What is lost in disputes is what it adds to what went back already: each part is rounded once, and where
+    /// everything went back nothing is left over.
     pub(crate) fn of(payment: &PaymentEvent) -> Option<Self> {
+        let gift = |amount| payment.gift(amount);
+        let gone = payment.refunded.checked_add(payment.disputed)?;
         Some(Self {
             pledged: if payment.state == State::Pending {
-                payment.amount.minor
+                gift(payment.amount.minor)
             } else {
                 0
             },
             authorized: if payment.state == State::Authorized {
-                payment.authorized.checked_sub(payment.captured)?
+                gift(payment.authorized).checked_sub(gift(payment.captured))?
             } else {
                 0
             },
-            captured: payment.captured,
-            refunded: payment.refunded,
-            disputed: payment.disputed,
+            captured: gift(payment.captured),
+            refunded: gift(payment.refunded),
+            disputed: gift(gone).checked_sub(gift(payment.refunded))?,
         })
+    }
+
+    /// Whether there is no money at all.
+    pub(crate) fn is_empty(self) -> bool {
+        self == Self::default()
     }
 
     /// `self + other`, if that fits.
@@ -97,6 +108,9 @@ pub(crate) struct Totals {
     pub(crate) donors: i64,
     pub(crate) version: i64,
     pub(crate) as_of: DateTime<Utc>,
+    /// A bucket is below zero: the amounts stand still until they are built anew.
+    #[serde(default)]
+    pub(crate) frozen: bool,
 }
 
 impl Totals {
@@ -128,6 +142,7 @@ impl Totals {
             authorized: self.money(self.buckets.authorized),
             captured: self.money(self.buckets.captured),
             refunded: self.money(self.buckets.refunded),
+            disputed: Some(self.money(self.buckets.disputed)),
             donors: self.donors,
             goal: self.goal.map(|goal| self.money(goal)),
             as_of: self.as_of,

@@ -1,39 +1,52 @@
 //! What each campaign has raised, ready to be read.
 //!
-//! Serves `GET /api/campaigns/{id}/totals` (also as `/api/totals/{id}`) and `GET /api/campaigns/{id}/donations`.
-//! Consumes `cfa.campaign.state.v1`, `cfa.pledge.events.v1` and `cfa.payment.events.v1`; publishes
-//! `cfa.totals.events.v1`. Owns schema `totals`: `campaign_totals`, `payment_watermarks`, `campaign_donors`,
-//! `donations`, and the shared outbox table.
+//! Serves `GET /api/campaigns/{id}/totals` (also as `/api/totals/{id}`), `GET /api/totals?ids=`,
+//! `GET /api/totals/{id}/explain`, `GET /api/campaigns/{id}/donations`, and for admins what is below
+//! `/api/admin/totals`. Reads `GET /internal/payments` of the payment service. Consumes `cfa.campaign.state.v1`, `cfa.pledge.events.v1` and `cfa.payment.events.v1`; publishes
+//! `cfa.totals.events.v1`. Owns schema `totals`: `campaigns`, `campaign_totals`, `payment_watermarks`,
+//! `campaign_donors`, `donations`, `totals_moves`, `rebuilds`, `shadow_totals`, and the shared outbox and idempotency
+//! tables.
 //!
 //! Invariants: money comes from payment snapshots alone, each applied as its difference to what was applied of that
 //! payment before, so that any order, repetition or gap of the snapshots gives the same totals; `raised` is
-//! captured less refunded less lost disputes, never clamped; a read takes one row and sums nothing.
+//! captured less refunded less lost disputes, never clamped; a read takes one row and sums nothing; the moves of a campaign
+//! sum to its row.
 //!
 //! It decides nothing: no campaign, pledge or payment changes because of a total.
 
+mod alarm;
 mod config;
 mod consumers;
 mod db;
 mod domain;
+mod drift;
+mod error;
+mod payments;
 mod projection;
+mod rebuild;
 mod replies;
 mod routes;
+mod sums;
 mod workers;
 
 use std::sync::Arc;
 
+use axum::extract::FromRef;
 use chassis::{
     cache::Cache,
+    clock::Clock,
     db::Db,
     http::{AppInfo, Health},
     kafka::Kafka,
     lifecycle::Lifecycle,
 };
-use common::{events::topics, outbox};
+use common::{auth::Verifier, events::topics, idempotency::Idempotency, outbox};
 use tokio::{net::TcpListener, sync::Notify};
 
 pub use config::Config;
 use consumers::Snapshots;
+use payments::Payments;
+use rebuild::Rebuilder;
 use replies::Replies;
 
 /// The schema of this service.
@@ -43,7 +56,19 @@ pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations/
 #[derive(Clone)]
 struct App {
     db: Db,
+    clock: Clock,
+    verifier: Verifier,
+    idempotency: Idempotency,
     replies: Replies,
+    /// Told when a rebuild begins.
+    begun: Arc<Notify>,
+    findings: drift::Shared,
+}
+
+impl FromRef<App> for Verifier {
+    fn from_ref(app: &App) -> Self {
+        app.verifier.clone()
+    }
 }
 
 /// Serves on `listener` until the process is asked to stop.
@@ -51,6 +76,9 @@ struct App {
 /// # Errors
 /// The database never came, or the configuration of the cache or the broker is not one.
 pub async fn run(config: Config, listener: TcpListener, life: Lifecycle) -> anyhow::Result<()> {
+    let verifier =
+        Verifier::new(&config.jwt_public_keys, config.clock.clone()).map_err(anyhow::Error::msg)?;
+    let payments = Payments::new(config.payment_urls, config.service_secret)?;
     let db = Db::connect(&config.db, &MIGRATOR, &life).await?;
     let cache = Cache::connect(&config.cache)?;
     let kafka = Kafka::new(&config.kafka);
@@ -60,16 +88,44 @@ pub async fn run(config: Config, listener: TcpListener, life: Lifecycle) -> anyh
     outbox::spawn_publisher("totals", &db, &kafka, &life);
     workers::announce::spawn(&db, &changed, &life);
     workers::refresh::spawn(&replies, &life);
+    let app = App {
+        idempotency: Idempotency::new(&db, &cache, &verifier),
+        db: db.clone(),
+        clock: config.clock.clone(),
+        verifier,
+        replies: replies.clone(),
+        begun: Arc::new(Notify::new()),
+        findings: drift::Shared::default(),
+    };
+    let rebuilder = Rebuilder {
+        db: db.clone(),
+        payments: payments.clone(),
+        replies: replies.clone(),
+        changed: changed.clone(),
+        clock: config.clock.clone(),
+        page: config.rebuild_page,
+    };
+    workers::rebuild::spawn(rebuilder, &app.begun, &life);
+    let auditor = workers::audit::Auditor {
+        db: db.clone(),
+        payments,
+        clock: config.clock.clone(),
+        pause: config.audit_pause,
+        patience: chrono::Duration::from_std(config.audit_patience)?,
+        findings: app.findings.clone(),
+    };
+    workers::audit::spawn(auditor, &life);
     let projection = Snapshots {
         db: db.clone(),
-        replies: replies.clone(),
+        replies,
         changed,
         clock: config.clock,
+        findings: app.findings.clone(),
     };
     let consumed = [topics::CAMPAIGN, topics::PLEDGE, topics::PAYMENT];
     kafka.consume("totals", &consumed.map(Into::into), projection, &life);
     let health = Health::new().database(&db).redis(&cache).kafka(&kafka);
-    let (routes, openapi) = routes::router(App { db, replies }).split_for_parts();
+    let (routes, openapi) = routes::router(app).split_for_parts();
     let info = AppInfo {
         name: "totals",
         health,

@@ -1,9 +1,12 @@
-//! From snapshots to totals: new minus old, in one transaction, with every lock taken in the order of the ids.
+//! From snapshots to totals: new minus old, in one transaction, with every lock taken in the order of the keys.
 //!
-//! Two replicas may apply overlapping batches at once. The tables are written in one order (watermarks, donors,
-//! donations, totals), the rows of each in the order of their keys, and so one waits for the other.
+//! Two replicas may apply overlapping batches at once. The tables are written in one order (campaigns, watermarks,
+//! moves, donors, donations, totals, shadow totals), the rows of each in the order of their keys, and so one waits for
+//! the other.
+//!
+//! While a generation is being built, each payment is applied to it as well as to the one that its campaign stands on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use chassis::{
     db::Tx,
@@ -13,26 +16,44 @@ use chrono::{DateTime, Utc};
 use common::{
     events::{CampaignState, Event, PaymentEvent, PledgeEvent, topics},
     ids::{CampaignId, PaymentId, PledgeId},
-    money::Currency,
 };
 use uuid::Uuid;
 
 use crate::{
     db::{
+        campaigns,
         donations::{self, News, Shown},
-        donors,
-        totals::{self, Change, Described},
-        watermarks::{self, Watermark},
+        rebuilds,
+        totals::{self, Described},
+        watermarks::{self, Key, Watermark},
     },
     domain::{Buckets, Totals},
+    sums::{Sums, out_of_range},
 };
+
+/// What a move is called that a rebuild makes.
+const REBUILD: &str = "rebuild";
 
 /// The newest snapshot of everything that a batch tells of.
 #[derive(Default)]
 pub(crate) struct Batch {
     campaigns: BTreeMap<CampaignId, CampaignState>,
     pledges: BTreeMap<PledgeId, PledgeEvent>,
-    payments: BTreeMap<PaymentId, PaymentEvent>,
+    payments: BTreeMap<PaymentId, Told>,
+}
+
+/// A payment's snapshot, and where it comes from.
+pub(crate) struct Told {
+    pub(crate) payment: PaymentEvent,
+    pub(crate) cause: &'static str,
+    pub(crate) trace_id: Option<String>,
+}
+
+/// Which generations a payment is applied to, by its campaign.
+#[derive(Default)]
+struct Generations {
+    standing: HashMap<Uuid, i64>,
+    building: Option<(i64, Option<Uuid>)>,
 }
 
 impl Batch {
@@ -46,7 +67,11 @@ impl Batch {
         {
             if message.topic == topics::PAYMENT.name {
                 let payment: PaymentEvent = message.json()?;
-                keep_newest(&mut batch.payments, payment.payment_id, payment);
+                batch.tell(Told {
+                    cause: payment.kind.as_str(),
+                    trace_id: message.header("traceparent").and_then(trace_id),
+                    payment,
+                });
             } else if message.topic == topics::PLEDGE.name {
                 let pledge: PledgeEvent = message.json()?;
                 keep_newest(&mut batch.pledges, pledge.pledge_id, pledge);
@@ -58,19 +83,54 @@ impl Batch {
         Ok(batch)
     }
 
+    /// Takes payments as their service has them.
+    pub(crate) fn read(payments: impl IntoIterator<Item = PaymentEvent>) -> Self {
+        let mut batch = Self::default();
+        for payment in payments {
+            batch.tell(Told {
+                payment,
+                cause: REBUILD,
+                trace_id: None,
+            });
+        }
+        batch
+    }
+
+    fn tell(&mut self, told: Told) {
+        let id = told.payment.payment_id;
+        let newer = self
+            .payments
+            .get(&id)
+            .is_none_or(|known| known.payment.version < told.payment.version);
+        if newer {
+            self.payments.insert(id, told);
+        }
+    }
+
+    /// When the payment that was changed last was changed.
+    pub(crate) fn newest_payment(&self) -> Option<DateTime<Utc>> {
+        let told = self.payments.values();
+        told.map(|told| told.payment.occurred_at).max()
+    }
+
     /// Applies the snapshots and gives the campaigns that changed.
     pub(crate) async fn apply(&self, tx: &mut Tx, at: DateTime<Utc>) -> Result<Vec<Totals>, Fault> {
-        let (before, after) = self.advance(tx).await?;
+        if !self.campaigns.is_empty() {
+            let said: Vec<_> = self.campaigns.values().collect();
+            campaigns::apply(tx, &said).await?;
+        }
+        let generations = self.generations(tx).await?;
+        let (before, after) = self
+            .advance(tx, |payment| generations.of(payment.campaign_id))
+            .await?;
         let mut sums = Sums::default();
         for watermark in &after {
-            let payment = &self.payments[&watermark.payment_id.into()];
-            let before = before.get(&watermark.payment_id);
-            let before = before.filter(|_| chassis::guard!("snapshot"));
-            sums.replace(payment, before, watermark)?;
-        }
-        for pledge in self.pledges.values() {
-            sums.pledge(pledge.pledge_id, pledge.campaign_id, pledge.amount.currency)
-                .shown = Some(Shown::of(pledge));
+            let told = &self.payments[&watermark.payment_id.into()];
+            let before = before
+                .get(&watermark.key())
+                .filter(|_| chassis::guard!("snapshot"));
+            let stands = generations.standing(watermark.campaign_id) == watermark.generation;
+            sums.replace(told, before, watermark, stands)?;
         }
         for campaign in self.campaigns.values() {
             let goal = campaign.goal;
@@ -81,44 +141,93 @@ impl Batch {
                 version: campaign.version,
             });
         }
-        sums.write(tx, at).await
+        sums.write_moves_and_donors(tx, at).await?;
+        let news: Vec<_> = self.pledges.values().map(news).collect();
+        if !news.is_empty() {
+            donations::apply(tx, &news).await?;
+        }
+        let changed = sums.write_totals(tx, at).await?;
+        if let Some((generation, _)) = generations.building {
+            sums.write_shadow(tx, generation).await?;
+        }
+        Ok(changed)
+    }
+
+    /// Applies the payments to a generation that is being built, and to no other.
+    pub(crate) async fn build(
+        &self,
+        tx: &mut Tx,
+        generation: i64,
+        at: DateTime<Utc>,
+    ) -> Result<(), Fault> {
+        let (before, after) = self.advance(tx, |_| vec![generation]).await?;
+        let mut sums = Sums::default();
+        for watermark in &after {
+            let told = &self.payments[&watermark.payment_id.into()];
+            sums.replace(told, before.get(&watermark.key()), watermark, false)?;
+        }
+        sums.write_moves_and_donors(tx, at).await?;
+        sums.write_shadow(tx, generation).await
+    }
+
+    /// Keeps the generations as they are until the transaction ends, and finds those of the payments.
+    async fn generations(&self, tx: &mut Tx) -> Result<Generations, Fault> {
+        let mut found = Generations::default();
+        if self.payments.is_empty() {
+            return Ok(found);
+        }
+        let mut of: Vec<_> = self
+            .payments
+            .values()
+            .map(|told| told.payment.campaign_id.get())
+            .collect();
+        of.sort_unstable();
+        of.dedup();
+        rebuilds::share(tx).await?;
+        for (campaign, generation, standing) in totals::generations(tx, &of).await? {
+            if let (Some(campaign), true) = (campaign, standing) {
+                found.standing.insert(campaign, generation);
+            } else {
+                found.building = Some((generation, campaign));
+            }
+        }
+        Ok(found)
     }
 
     /// Advances the watermarks; gives what was applied of the payments before, and those with a newer snapshot.
     async fn advance(
         &self,
         tx: &mut Tx,
-    ) -> Result<(BTreeMap<Uuid, Watermark>, Vec<Watermark>), Fault> {
+        generations: impl Fn(&PaymentEvent) -> Vec<i64>,
+    ) -> Result<(BTreeMap<Key, Watermark>, Vec<Watermark>), Fault> {
         if self.payments.is_empty() {
             return Ok(Default::default());
         }
-        let mut after = self
-            .payments
-            .values()
-            .map(watermark)
-            .collect::<Result<Vec<_>, _>>()?;
+        let mut after = Vec::with_capacity(self.payments.len());
+        for told in self.payments.values() {
+            for generation in generations(&told.payment) {
+                after.push(watermark(&told.payment, generation)?);
+            }
+        }
         let inserted = watermarks::insert_missing(tx, &after).await?;
         let known: Vec<_> = after
             .iter()
-            .map(|one| one.payment_id)
-            .filter(|id| !inserted.contains(id))
+            .map(Watermark::key)
+            .filter(|key| !inserted.contains(key))
             .collect();
         if known.is_empty() {
             return Ok((BTreeMap::new(), after));
         }
         let locked = watermarks::lock(tx, &known).await?;
-        let before: BTreeMap<_, _> = locked
-            .into_iter()
-            .map(|one| (one.payment_id, one))
-            .collect();
+        let before: BTreeMap<_, _> = locked.into_iter().map(|one| (one.key(), one)).collect();
         after.retain(|one| {
             before
-                .get(&one.payment_id)
+                .get(&one.key())
                 .is_none_or(|known| known.version < one.version)
         });
         let newer: Vec<_> = after
             .iter()
-            .filter(|one| before.contains_key(&one.payment_id))
+            .filter(|one| before.contains_key(&one.key()))
             .cloned()
             .collect();
         if !newer.is_empty() {
@@ -128,152 +237,54 @@ impl Batch {
     }
 }
 
-/// What a batch changes, by where it is written.
-#[derive(Default)]
-struct Sums<'a> {
-    donors: BTreeMap<(Uuid, &'a str), i64>,
-    pledges: BTreeMap<PledgeId, News>,
-    campaigns: BTreeMap<CampaignId, Change>,
-}
-
-impl<'a> Sums<'a> {
-    /// Takes out what was applied of a payment and puts in what it is now.
-    fn replace(
-        &mut self,
-        payment: &PaymentEvent,
-        before: Option<&'a Watermark>,
-        after: &'a Watermark,
-    ) -> Result<(), Fault> {
-        let currency = payment.amount.currency;
-        let mut net = after.buckets.raised().ok_or_else(out_of_range)?;
-        if let Some(before) = before {
-            let change = self.campaign(before.campaign_id.into(), currency)?;
-            change.buckets = change
-                .buckets
-                .minus(before.buckets)
-                .ok_or_else(out_of_range)?;
-            *self
-                .donors
-                .entry((before.campaign_id, &before.donor_ref))
-                .or_default() -= gifts(before);
-            net = before
-                .buckets
-                .raised()
-                .and_then(|raised| net.checked_sub(raised))
-                .ok_or_else(out_of_range)?;
-        }
-        let change = self.campaign(payment.campaign_id, currency)?;
-        change.buckets = change
-            .buckets
-            .plus(after.buckets)
-            .ok_or_else(out_of_range)?;
-        *self
-            .donors
-            .entry((after.campaign_id, &after.donor_ref))
-            .or_default() += gifts(after);
-        if net != 0 {
-            let pledge = self.pledge(payment.pledge_id, payment.campaign_id, currency);
-            pledge.net = pledge.net.checked_add(net).ok_or_else(out_of_range)?;
-            pledge.given_at.get_or_insert(payment.occurred_at);
-        }
-        Ok(())
+impl Generations {
+    /// The one that a campaign stands on; the first for a campaign that is not known.
+    fn standing(&self, campaign: Uuid) -> i64 {
+        self.standing.get(&campaign).copied().unwrap_or(0)
     }
 
-    fn pledge(
-        &mut self,
-        pledge_id: PledgeId,
-        campaign_id: CampaignId,
-        currency: Currency,
-    ) -> &mut News {
-        self.pledges.entry(pledge_id).or_insert_with(|| News {
-            pledge_id,
-            campaign_id,
-            currency,
-            shown: None,
-            net: 0,
-            given_at: None,
-        })
-    }
-
-    fn campaign(
-        &mut self,
-        campaign_id: CampaignId,
-        currency: Currency,
-    ) -> Result<&mut Change, Fault> {
-        let change = self
-            .campaigns
-            .entry(campaign_id)
-            .or_insert_with(|| Change::new(campaign_id, currency));
-        if change.currency == currency {
-            Ok(change)
-        } else {
-            Err(other_currency())
-        }
-    }
-
-    async fn write(mut self, tx: &mut Tx, at: DateTime<Utc>) -> Result<Vec<Totals>, Fault> {
-        self.donors.retain(|_, gifts| *gifts != 0);
-        if !self.donors.is_empty() {
-            for (campaign, grown) in donors::add(tx, &self.donors).await? {
-                if let Some(change) = self.campaigns.get_mut(&campaign.into()) {
-                    change.donors = grown;
-                }
-            }
-        }
-        if !self.pledges.is_empty() {
-            let news: Vec<_> = self.pledges.into_values().collect();
-            donations::apply(tx, &news).await?;
-        }
-        self.campaigns
-            .retain(|_, change| change.has_money() || change.described.is_some());
-        if self.campaigns.is_empty() {
-            return Ok(Vec::new());
-        }
-        let changes: Vec<_> = self.campaigns.into_values().collect();
-        let changed = totals::apply(tx, &changes, at).await?;
-        if changed.len() < changes.len() {
-            refuse_other_currencies(tx, &changes).await?;
-        }
-        Ok(changed)
+    /// The one that a campaign stands on, and the one that is being built for it, in their order.
+    fn of(&self, campaign: CampaignId) -> Vec<i64> {
+        let building = self
+            .building
+            .filter(|(_, only)| only.is_none_or(|only| only == campaign.get()));
+        let mut all: Vec<_> = building
+            .map(|(generation, _)| generation)
+            .into_iter()
+            .collect();
+        all.push(self.standing(campaign.get()));
+        all.sort_unstable();
+        all
     }
 }
 
-/// A campaign that was left alone has nothing new, or is of another currency than what it should take.
-async fn refuse_other_currencies(tx: &mut Tx, changes: &[Change]) -> Result<(), Fault> {
-    let ids: Vec<_> = changes
-        .iter()
-        .map(|change| change.campaign_id.get())
-        .collect();
-    let known = totals::currencies(tx, &ids).await?;
-    let differs = |change: &Change| {
-        known
-            .get(&change.campaign_id.get())
-            .is_some_and(|known| known != change.currency.as_str())
-    };
-    if changes.iter().any(differs) {
-        Err(other_currency())
-    } else {
-        Ok(())
+fn news(pledge: &PledgeEvent) -> News {
+    News {
+        pledge_id: pledge.pledge_id,
+        campaign_id: pledge.campaign_id,
+        currency: pledge.amount.currency,
+        shown: Shown::of(pledge),
     }
 }
 
-/// How many gifts a payment stands for.
-fn gifts(of: &Watermark) -> i64 {
-    i64::from(of.buckets.captured > 0)
-}
-
-fn other_currency() -> Fault {
-    Fault::permanent("a campaign has one currency, and this is another")
-}
-
-fn watermark(payment: &PaymentEvent) -> Result<Watermark, Fault> {
+fn watermark(payment: &PaymentEvent, generation: i64) -> Result<Watermark, Fault> {
+    let buckets = Buckets::of(payment).ok_or_else(out_of_range)?;
     Ok(Watermark {
         payment_id: payment.payment_id.get(),
+        generation,
         campaign_id: payment.campaign_id.get(),
+        pledge_id: Some(payment.pledge_id.get()),
         donor_ref: payment.donor_ref.clone(),
         version: payment.version,
-        buckets: Buckets::of(payment).ok_or_else(out_of_range)?,
+        buckets,
+        given_at: (buckets.captured != 0).then_some(payment.occurred_at),
     })
+}
+
+/// The trace id of a W3C trace context.
+fn trace_id(traceparent: &str) -> Option<String> {
+    let id = traceparent.split('-').nth(1)?;
+    (id.len() == 32).then(|| id.to_owned())
 }
 
 fn keep_newest<K: Ord, E: Event>(known: &mut BTreeMap<K, E>, id: K, event: E) {
@@ -283,8 +294,4 @@ fn keep_newest<K: Ord, E: Event>(known: &mut BTreeMap<K, E>, id: K, event: E) {
     if newer {
         known.insert(id, event);
     }
-}
-
-fn out_of_range() -> Fault {
-    Fault::permanent("an amount is out of range")
 }

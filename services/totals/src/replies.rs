@@ -34,6 +34,8 @@ pub(crate) struct View {
     authorized: Money,
     captured: Money,
     refunded: Money,
+    /// Lost in disputes.
+    disputed: Money,
     /// Donors with captured gifts, each counted once.
     donors: i64,
     #[schema(required)]
@@ -45,6 +47,8 @@ pub(crate) struct View {
     as_of: DateTime<Utc>,
     /// Grows by one with each change.
     version: i64,
+    /// Something is wrong: the amounts stand still until they are built anew.
+    frozen: bool,
     source: Source,
 }
 
@@ -144,19 +148,32 @@ fn key(campaign: CampaignId) -> String {
 }
 
 fn render(totals: &Totals, source: Source) -> Bytes {
-    let view = View {
-        campaign_id: totals.campaign_id,
-        raised: totals.raised(),
-        pledged: totals.money(totals.buckets.pledged),
-        authorized: totals.money(totals.buckets.authorized),
-        captured: totals.money(totals.buckets.captured),
-        refunded: totals.money(totals.buckets.refunded),
-        donors: totals.donors,
-        goal: totals.goal.map(|goal| totals.money(goal)),
-        goal_pct: totals.goal_pct(),
-        as_of: totals.as_of,
-        version: totals.version,
-        source,
-    };
+    let view = View::of(totals, source);
     serde_json::to_vec(&view).unwrap_or_default().into()
+}
+
+impl View {
+    /// What a row says, as it was just read.
+    pub(crate) fn read(totals: &Totals) -> Self {
+        Self::of(totals, Source::Database)
+    }
+
+    fn of(totals: &Totals, source: Source) -> Self {
+        Self {
+            campaign_id: totals.campaign_id,
+            raised: totals.raised(),
+            pledged: totals.money(totals.buckets.pledged),
+            authorized: totals.money(totals.buckets.authorized),
+            captured: totals.money(totals.buckets.captured),
+            refunded: totals.money(totals.buckets.refunded),
+            disputed: totals.money(totals.buckets.disputed),
+            donors: totals.donors,
+            goal: totals.goal.map(|goal| totals.money(goal)),
+            goal_pct: totals.goal_pct(),
+            as_of: totals.as_of,
+            version: totals.version,
+            frozen: totals.frozen,
+            source,
+        }
+    }
 }

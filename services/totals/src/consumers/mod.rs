@@ -1,25 +1,15 @@
 //! One consumer of all three topics: a batch of it is one transaction.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use chassis::{
     clock::Clock,
     db::Db,
     kafka::{Fault, Handler, Message},
-    telemetry::metrics,
 };
-use prometheus::IntCounterVec;
 use tokio::sync::Notify;
 
-use crate::{domain::Totals, projection::Batch, replies::Replies};
-
-static NEGATIVE: LazyLock<IntCounterVec> = LazyLock::new(|| {
-    metrics::counter(
-        "totals_negative_bucket",
-        "Changes after which a bucket of a campaign was below zero, which must not be.",
-        &["bucket"],
-    )
-});
+use crate::{alarm, drift, projection::Batch, replies::Replies};
 
 /// Applies snapshots to the totals.
 pub(crate) struct Snapshots {
@@ -28,6 +18,8 @@ pub(crate) struct Snapshots {
     /// Told after a change that is to be announced.
     pub(crate) changed: Arc<Notify>,
     pub(crate) clock: Clock,
+    /// Told what has come.
+    pub(crate) findings: drift::Shared,
 }
 
 impl Handler for Snapshots {
@@ -36,25 +28,15 @@ impl Handler for Snapshots {
         let mut tx = self.db.begin().await?;
         let changed = batch.apply(&mut tx, self.clock.now()).await?;
         tx.commit().await?;
+        if let Some(newest) = batch.newest_payment() {
+            self.findings.hear(newest);
+        }
         if changed.is_empty() {
             return Ok(());
         }
         self.changed.notify_one();
-        changed.iter().for_each(alarm);
+        changed.iter().for_each(alarm::negative);
         self.replies.refresh(changed).await;
         Ok(())
-    }
-}
-
-/// Shows what must not be instead of hiding it behind a zero.
-fn alarm(totals: &Totals) {
-    for bucket in totals.buckets.negative() {
-        NEGATIVE.with_label_values(&[bucket]).inc();
-        tracing::error!(
-            campaign.id = %totals.campaign_id,
-            version = totals.version,
-            bucket,
-            "a bucket of the totals is negative"
-        );
     }
 }

@@ -1,4 +1,4 @@
-//! `donations`: the public wall, half from pledges and half from payments.
+//! `donations`: how pledges want to be shown; with the money of their payments they are the public wall.
 
 use chrono::{DateTime, Utc};
 use common::{
@@ -32,22 +32,19 @@ impl Shown {
     }
 }
 
-/// What is new of a pledge: how it is shown, money that came or went, or both.
+/// What is new of a pledge.
 #[derive(Clone, Debug)]
 pub(crate) struct News {
     pub(crate) pledge_id: PledgeId,
     pub(crate) campaign_id: CampaignId,
     pub(crate) currency: Currency,
-    pub(crate) shown: Option<Shown>,
-    pub(crate) net: i64,
-    /// When the money came or went.
-    pub(crate) given_at: Option<DateTime<Utc>>,
+    pub(crate) shown: Shown,
 }
 
 /// A gift on the wall.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub(crate) struct Donation {
-    pub(crate) pledge_id: Uuid,
+    pub(crate) payment_id: Uuid,
     pub(crate) visibility: String,
     pub(crate) public_name: Option<String>,
     pub(crate) message: Option<String>,
@@ -56,59 +53,52 @@ pub(crate) struct Donation {
     pub(crate) given_at: DateTime<Utc>,
 }
 
-/// Applies news, in id order and one for each pledge: adds money, and takes over what the pledge shows in public where
-/// that is newer than what is known.
+/// Takes over how pledges want to be shown, in id order and one for each pledge, where that is newer than what is known.
 pub(crate) async fn apply(connection: &mut PgConnection, news: &[News]) -> Result<(), sqlx::Error> {
     sqlx::query(
         "insert into donations as known
-             (pledge_id, campaign_id, currency, pledge_version, visibility, public_name, message, net, given_at)
-         select pledge_id, campaign_id, currency, pledge_version, visibility, public_name, message, net, given_at
-         from unnest($1::uuid[], $2::uuid[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::bigint[],
-                     $9::timestamptz[])
-              as news (pledge_id, campaign_id, currency, pledge_version, visibility, public_name, message, net, given_at)
+             (pledge_id, campaign_id, currency, pledge_version, visibility, public_name, message)
+         select pledge_id, campaign_id, currency, pledge_version, visibility, public_name, message
+         from unnest($1::uuid[], $2::uuid[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::text[])
+              as news (pledge_id, campaign_id, currency, pledge_version, visibility, public_name, message)
          order by pledge_id
          on conflict (pledge_id) do update set
-             pledge_version = greatest(known.pledge_version, excluded.pledge_version),
-             visibility = case when known.pledge_version < excluded.pledge_version
-                          then excluded.visibility else known.visibility end,
-             public_name = case when known.pledge_version < excluded.pledge_version
-                           then excluded.public_name else known.public_name end,
-             message = case when known.pledge_version < excluded.pledge_version
-                       then excluded.message else known.message end,
-             net = known.net + excluded.net,
-             given_at = coalesce(known.given_at, excluded.given_at)
-         where known.pledge_version < excluded.pledge_version or excluded.net <> 0",
+             pledge_version = excluded.pledge_version, visibility = excluded.visibility,
+             public_name = excluded.public_name, message = excluded.message
+         where known.pledge_version < excluded.pledge_version",
     )
     .bind(news.iter().map(|one| one.pledge_id.get()).collect::<Vec<_>>())
     .bind(news.iter().map(|one| one.campaign_id.get()).collect::<Vec<_>>())
     .bind(news.iter().map(|one| one.currency.as_str()).collect::<Vec<_>>())
-    .bind(news.iter().map(|one| one.shown.as_ref().map_or(0, |shown| shown.version)).collect::<Vec<_>>())
-    .bind(news.iter().map(|one| one.shown.as_ref().map(|shown| shown.visibility.as_str())).collect::<Vec<_>>())
-    .bind(news.iter().map(|one| one.shown.as_ref().and_then(|shown| shown.name.as_deref())).collect::<Vec<_>>())
-    .bind(news.iter().map(|one| one.shown.as_ref().and_then(|shown| shown.message.as_deref())).collect::<Vec<_>>())
-    .bind(news.iter().map(|one| one.net).collect::<Vec<_>>())
-    .bind(news.iter().map(|one| one.given_at).collect::<Vec<_>>())
+    .bind(news.iter().map(|one| one.shown.version).collect::<Vec<_>>())
+    .bind(news.iter().map(|one| one.shown.visibility.as_str()).collect::<Vec<_>>())
+    .bind(news.iter().map(|one| one.shown.name.as_deref()).collect::<Vec<_>>())
+    .bind(news.iter().map(|one| one.shown.message.as_deref()).collect::<Vec<_>>())
     .execute(connection)
     .await?;
     Ok(())
 }
 
-/// The newest gifts of a campaign that are older than a place in the list.
+/// The newest gifts of a campaign that are older than a place in the list: money that stands in its totals, with what
+/// its pledge shows.
 pub(crate) async fn wall(
     pool: &PgPool,
     campaign: CampaignId,
-    (given_at, pledge_id): (DateTime<Utc>, Uuid),
+    (given_at, payment_id): (DateTime<Utc>, Uuid),
     limit: i64,
 ) -> Result<Vec<Donation>, sqlx::Error> {
     sqlx::query_as(
-        "select pledge_id, visibility, public_name, message, net, currency, given_at from donations
-         where campaign_id = $1 and pledge_version > 0 and given_at is not null and net > 0
-           and (given_at, pledge_id) < ($2, $3)
-         order by given_at desc, pledge_id desc limit $4",
+        "select gift.payment_id, pledge.visibility, pledge.public_name, pledge.message,
+                gift.captured - gift.refunded - gift.disputed as net, pledge.currency, gift.given_at
+         from payment_watermarks as gift join donations as pledge on pledge.pledge_id = gift.pledge_id
+         where gift.campaign_id = $1
+           and gift.generation = (select generation from campaign_totals where campaign_id = $1)
+           and (gift.given_at, gift.payment_id) < ($2, $3) and gift.captured - gift.refunded - gift.disputed > 0
+         order by gift.given_at desc, gift.payment_id desc limit $4",
     )
     .bind(campaign.get())
     .bind(given_at)
-    .bind(pledge_id)
+    .bind(payment_id)
     .bind(limit)
     .fetch_all(pool)
     .await

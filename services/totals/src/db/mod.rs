@@ -1,7 +1,12 @@
 //! Queries, one file per table that they write.
 
+pub(crate) mod campaigns;
 pub(crate) mod donations;
 pub(crate) mod donors;
+pub(crate) mod drift;
+pub(crate) mod moves;
+pub(crate) mod rebuilds;
+pub(crate) mod shadow;
 pub(crate) mod totals;
 pub(crate) mod watermarks;
 

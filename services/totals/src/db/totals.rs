@@ -59,6 +59,7 @@ impl sqlx::FromRow<'_, PgRow> for Totals {
             donors: row.try_get("donors")?,
             version: row.try_get("version")?,
             as_of: row.try_get("as_of")?,
+            frozen: row.try_get("frozen")?,
         })
     }
 }
@@ -69,7 +70,7 @@ pub(crate) async fn get(
     campaign: CampaignId,
 ) -> Result<Option<Totals>, sqlx::Error> {
     sqlx::query_as(
-        "select campaign_id, currency, goal, pledged, authorized, captured, refunded, disputed, donors, version, as_of
+        "select campaign_id, currency, goal, pledged, authorized, captured, refunded, disputed, donors, version, as_of, frozen
          from campaign_totals where campaign_id = $1",
     )
     .bind(campaign.get())
@@ -77,8 +78,21 @@ pub(crate) async fn get(
     .await
 }
 
+/// The totals of those campaigns that are known.
+pub(crate) async fn many(pool: &PgPool, campaigns: &[Uuid]) -> Result<Vec<Totals>, sqlx::Error> {
+    sqlx::query_as(
+        "select campaign_id, currency, goal, pledged, authorized, captured, refunded, disputed, donors, version, as_of,
+                frozen
+         from campaign_totals where campaign_id = any($1)",
+    )
+    .bind(campaigns)
+    .fetch_all(pool)
+    .await
+}
+
 /// Applies changes, in id order and one for each campaign; unknown campaigns come into being. Gives what changed. A
-/// campaign is left alone, and not given, when its money is of another currency, or when there is nothing new.
+/// campaign is left alone, and not given, when it is frozen, when its money is of another currency, or when there is
+/// nothing new.
 pub(crate) async fn apply(
     connection: &mut PgConnection,
     changes: &[Change],
@@ -113,10 +127,11 @@ pub(crate) async fn apply(
              as_of = greatest(known.as_of, excluded.as_of)
          where (known.currency = excluded.currency
                 or (known.pledged, known.authorized, known.captured, known.refunded, known.disputed) = (0, 0, 0, 0, 0))
+           and not known.frozen
            and (known.campaign_version < excluded.campaign_version
                 or (excluded.pledged, excluded.authorized, excluded.captured, excluded.refunded, excluded.disputed,
                     excluded.donors) <> (0, 0, 0, 0, 0, 0))
-         returning campaign_id, currency, goal, pledged, authorized, captured, refunded, disputed, donors, version, as_of",
+         returning campaign_id, currency, goal, pledged, authorized, captured, refunded, disputed, donors, version, as_of, frozen",
     )
     .bind(changes.iter().map(|change| change.campaign_id.get()).collect::<Vec<_>>())
     .bind(changes.iter().map(|change| change.currency.as_str()).collect::<Vec<_>>())
@@ -146,6 +161,80 @@ pub(crate) async fn currencies(
     .fetch_all(connection)
     .await?;
     Ok(known.into_iter().collect())
+}
+
+/// The generation that each known campaign stands on, and the one that is being built, with the campaign that it is for
+/// unless it is for all. To be asked under [`super::rebuilds::share`].
+pub(crate) async fn generations(
+    connection: &mut PgConnection,
+    campaigns: &[Uuid],
+) -> Result<Vec<(Option<Uuid>, i64, bool)>, sqlx::Error> {
+    sqlx::query_as(
+        "select campaign_id, generation, true from campaign_totals where campaign_id = any($1)
+         union all
+         (select campaign_id, generation, false from rebuilds where state = 'BUILDING' limit 1)",
+    )
+    .bind(campaigns)
+    .fetch_all(connection)
+    .await
+}
+
+/// Freezes campaigns: their amounts stay until they are built anew.
+pub(crate) async fn freeze(
+    connection: &mut PgConnection,
+    campaigns: &[Uuid],
+) -> Result<(), sqlx::Error> {
+    sqlx::query("update campaign_totals set frozen = true where campaign_id = any($1)")
+        .bind(campaigns)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Puts a generation in the place of what stands, in id order, and gives the rows. The version of a row grows if it
+/// changes; a row that was lost gets one that nobody has seen.
+pub(crate) async fn replace(
+    connection: &mut PgConnection,
+    generation: i64,
+    at: DateTime<Utc>,
+) -> Result<Vec<Totals>, sqlx::Error> {
+    sqlx::query_as(
+        "insert into campaign_totals as known
+             (campaign_id, currency, goal, title, campaign_version, pledged, authorized, captured, refunded, disputed,
+              donors, version, as_of, generation, frozen)
+         select fresh.campaign_id, fresh.currency, said.goal, said.title, coalesce(said.version, 0), pledged, authorized,
+                captured, refunded, disputed, donors, (extract(epoch from $2::timestamptz) * 1000)::bigint,
+                $2::timestamptz, generation, least(pledged, authorized, captured, refunded, disputed,
+                                                   captured - refunded - disputed) < 0
+         from shadow_totals as fresh left join campaigns as said on said.campaign_id = fresh.campaign_id
+         where fresh.generation = $1
+         order by fresh.campaign_id
+         on conflict (campaign_id) do update set
+             currency = excluded.currency,
+             goal = coalesce(excluded.goal, known.goal),
+             title = coalesce(excluded.title, known.title),
+             campaign_version = greatest(known.campaign_version, excluded.campaign_version),
+             pledged = excluded.pledged, authorized = excluded.authorized, captured = excluded.captured,
+             refunded = excluded.refunded, disputed = excluded.disputed, donors = excluded.donors,
+             version = known.version + ((known.currency, known.pledged, known.authorized, known.captured, known.refunded,
+                                         known.disputed, known.donors, known.frozen)
+                                        is distinct from
+                                        (excluded.currency, excluded.pledged, excluded.authorized, excluded.captured,
+                                         excluded.refunded, excluded.disputed, excluded.donors, excluded.frozen))::int,
+             as_of = case when (known.currency, known.pledged, known.authorized, known.captured, known.refunded,
+                                known.disputed, known.donors, known.frozen)
+                               is distinct from
+                               (excluded.currency, excluded.pledged, excluded.authorized, excluded.captured,
+                                excluded.refunded, excluded.disputed, excluded.donors, excluded.frozen)
+                          then greatest(known.as_of, excluded.as_of) else known.as_of end,
+             generation = excluded.generation, frozen = excluded.frozen
+         returning campaign_id, currency, goal, pledged, authorized, captured, refunded, disputed, donors, version, as_of,
+                   frozen",
+    )
+    .bind(generation)
+    .bind(at)
+    .fetch_all(connection)
+    .await
 }
 
 /// How many milliseconds there are until some campaign may be announced; `None` when all have been.
@@ -178,7 +267,7 @@ pub(crate) async fn announce(
          update campaign_totals set announced_version = version, announced_at = clock_timestamp()
          from due where campaign_totals.campaign_id = due.campaign_id
          returning campaign_totals.campaign_id, currency, goal, pledged, authorized, captured, refunded, disputed,
-                   donors, version, as_of",
+                   donors, version, as_of, frozen",
     )
     .bind(pause_ms)
     .fetch_all(connection)

@@ -51,22 +51,22 @@ impl From<Donation> for PublicGift {
     }
 }
 
-/// A place in the list: microseconds and pledge.
+/// A place in the list: microseconds and payment.
 struct Place(DateTime<Utc>, Uuid);
 
 impl FromStr for Place {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {
-        let (micros, pledge) = text.split_once('_').ok_or(())?;
+        let (micros, payment) = text.split_once('_').ok_or(())?;
         let given_at = DateTime::from_timestamp_micros(micros.parse().map_err(|_| ())?).ok_or(())?;
-        Ok(Self(given_at, pledge.parse().map_err(|_| ())?))
+        Ok(Self(given_at, payment.parse().map_err(|_| ())?))
     }
 }
 
 /// Lists the gifts of a campaign, the newest first.
 #[utoipa::path(
-    get, path = "/api/campaigns/{id}/donations", tag = "totals",
+    get, path = "/api/campaigns/{id}/donations", tag = "totals", operation_id = "list_donations", security(()),
     params(("id" = CampaignId, Path), Paging),
     responses((status = OK, body = Page<PublicGift>), Problems),
 )]
@@ -76,14 +76,14 @@ pub(crate) async fn list(
     Query(paging): Query<Paging>,
 ) -> Result<Json<Page<PublicGift>>, Problem> {
     let rows = paging.rows()?;
-    let Place(given_at, pledge) = paging
+    let Place(given_at, payment) = paging
         .after()?
         .unwrap_or(Place(DateTime::<Utc>::MAX_UTC, Uuid::max()));
-    let found = db::donations::wall(app.db.pool(), id, (given_at, pledge), rows).await?;
+    let found = db::donations::wall(app.db.pool(), id, (given_at, payment), rows).await?;
     if found.is_empty() && !db::totals::exists(app.db.pool(), id).await? {
         return Err(Problem::not_found());
     }
     let place =
-        |gift: &Donation| format!("{}_{}", gift.given_at.timestamp_micros(), gift.pledge_id);
+        |gift: &Donation| format!("{}_{}", gift.given_at.timestamp_micros(), gift.payment_id);
     Ok(Json(Page::of(found, rows, place, Into::into)))
 }

@@ -12,7 +12,7 @@ use crate::{App, replies::View};
 
 /// Gives the totals of a campaign, at most 50 ms behind what has been consumed.
 #[utoipa::path(
-    get, path = "/api/campaigns/{id}/totals", tag = "totals",
+    get, path = "/api/campaigns/{id}/totals", tag = "totals", operation_id = "campaign_totals", security(()),
     params(("id" = CampaignId, Path)),
     responses((status = OK, body = View), Problems),
 )]
@@ -40,7 +40,7 @@ pub(crate) async fn get(
 
 /// Gives the same by a shorter path.
 #[utoipa::path(
-    get, path = "/api/totals/{id}", tag = "totals",
+    get, path = "/api/totals/{id}", tag = "totals", operation_id = "totals", security(()),
     params(("id" = CampaignId, Path)),
     responses((status = OK, body = View), Problems),
 )]

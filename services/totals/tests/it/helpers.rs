@@ -9,16 +9,17 @@ use chassis::{
 };
 use chrono::{DateTime, Utc};
 use common::{
+    auth::Role,
     events::{
         CampaignKind, CampaignState, CampaignStatus, Capture, Event, PaymentEvent, PaymentKind,
         PledgeEvent, PledgeKind, PledgeStatus, Visibility, topics,
     },
     ids::{CampaignId, ContactId, PaymentId, PledgeId, UserId},
-    money::{Currency, Money},
+    money::{Currency, Extras, Money},
     payment::State,
 };
 use serde_json::Value;
-use testkit::{Database, Running, eventually};
+use testkit::{Database, Running, eventually, user_token};
 
 /// The service and the servers behind it.
 pub struct Service {
@@ -26,6 +27,8 @@ pub struct Service {
     pub kafka: kafka::Config,
     pub cache: cache::Config,
     pub running: Running,
+    payment: String,
+    admin: UserId,
     broker: Kafka,
 }
 
@@ -35,8 +38,14 @@ impl Service {
     }
 
     pub async fn start_with(cache: cache::Config, kafka: kafka::Config) -> Self {
+        // Nobody answers there.
+        Self::start_beside("http://127.0.0.1:9", cache, kafka).await
+    }
+
+    /// Starts the service with its payment service at this address.
+    pub async fn start_beside(payment: &str, cache: cache::Config, kafka: kafka::Config) -> Self {
         let database = Database::create("totals", &totals::MIGRATOR).await;
-        let running = replica(&database, &cache, &kafka).await;
+        let running = replica(&database, &cache, &kafka, payment).await;
         let broker = Kafka::new(&kafka);
         let consumed = [topics::CAMPAIGN, topics::PLEDGE, topics::PAYMENT];
         broker
@@ -48,13 +57,15 @@ impl Service {
             kafka,
             cache,
             running,
+            payment: payment.to_owned(),
+            admin: UserId::new(),
             broker,
         }
     }
 
     /// Starts another process over the same servers.
     pub async fn replica(&self) -> Running {
-        replica(&self.database, &self.cache, &self.kafka).await
+        replica(&self.database, &self.cache, &self.kafka, &self.payment).await
     }
 
     /// Publishes events in their order.
@@ -97,6 +108,56 @@ impl Service {
             .expect("the service answers")
     }
 
+    /// A `GET` with a role's access token.
+    pub async fn get_as(&self, user: UserId, role: Role, path: &str) -> reqwest::Response {
+        let request = self.running.client.get(self.running.at(path));
+        let request = request.bearer_auth(user_token(user, role));
+        request.send().await.expect("the service answers")
+    }
+
+    /// What an admin reads.
+    pub async fn read(&self, path: &str) -> Value {
+        let reply = self.get_as(UserId::new(), Role::Admin, path).await;
+        assert_eq!(reply.status(), 200, "{path}");
+        reply.json().await.unwrap()
+    }
+
+    /// A `POST` of an admin, under a key.
+    pub async fn command(&self, path: &str, key: &str) -> reqwest::Response {
+        let admin = user_token(self.admin, Role::Admin);
+        let request = self.running.client.post(self.running.at(path));
+        let request = request.bearer_auth(admin).header("idempotency-key", key);
+        request.send().await.expect("the service answers")
+    }
+
+    /// Every move of a campaign, newest first.
+    pub async fn moves(&self, campaign: CampaignId) -> Vec<Value> {
+        let mut moves = Vec::new();
+        let mut cursor = String::new();
+        loop {
+            let path = format!("/api/totals/{campaign}/explain?limit=100{cursor}");
+            let page = self.read(&path).await;
+            moves.extend(page["data"].as_array().unwrap().iter().cloned());
+            let Some(next) = page["next_cursor"].as_str() else {
+                return moves;
+            };
+            cursor = format!("&cursor={next}");
+        }
+    }
+
+    /// Proves that the moves of a campaign sum to its totals.
+    pub async fn moves_sum_up(&self, campaign: CampaignId) {
+        let (moves, totals) = (self.moves(campaign).await, self.totals(campaign).await);
+        let totals = totals.expect("the campaign is known");
+        for bucket in ["pledged", "authorized", "captured", "refunded", "disputed"] {
+            let sum: i64 = moves
+                .iter()
+                .map(|one| one["by"][bucket].as_i64().unwrap())
+                .sum();
+            assert_eq!(totals[bucket]["amount"], sum, "{bucket}: {moves:?}");
+        }
+    }
+
     pub async fn totals(&self, campaign: CampaignId) -> Option<Value> {
         let reply = self.get(&format!("/api/campaigns/{campaign}/totals")).await;
         if reply.status() == 404 {
@@ -135,11 +196,22 @@ impl Service {
     }
 }
 
-async fn replica(database: &Database, cache: &cache::Config, kafka: &kafka::Config) -> Running {
+async fn replica(
+    database: &Database,
+    cache: &cache::Config,
+    kafka: &kafka::Config,
+    payment: &str,
+) -> Running {
     let config = totals::Config {
         db: database.config(),
         cache: cache.clone(),
         kafka: kafka.clone(),
+        jwt_public_keys: testkit::public_keys(),
+        payment_urls: vec![payment.to_owned()],
+        service_secret: testkit::service_secret(),
+        rebuild_page: 3,
+        audit_pause: Duration::from_millis(20),
+        audit_patience: Duration::ZERO,
         clock: Clock::system(),
     };
     testkit::serve(|listener, life| totals::run(config, listener, life)).await
@@ -203,6 +275,7 @@ impl Gift {
             previous: None,
             implied: Vec::new(),
             amount: self.money(),
+            extras: Extras::default(),
             authorized: 0,
             captured: 0,
             refunded: 0,
@@ -267,6 +340,8 @@ impl Gift {
             donor_ref: self.donor.clone(),
             contact_id: ContactId::new(),
             amount: self.money(),
+            extras: Extras::default(),
+            cancel_requested_at: None,
             capture: Capture::Automatic,
             visibility,
             public_name: name.map(Into::into),
@@ -292,6 +367,7 @@ pub fn campaign(campaign_id: CampaignId, goal: i64, version: i64) -> CampaignSta
         minimum: 100,
         ends_at: None,
         capture: Capture::Automatic,
+        moved_by: None,
         version,
         occurred_at: Clock::system().now(),
     }

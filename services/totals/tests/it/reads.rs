@@ -28,7 +28,7 @@ async fn an_unknown_campaign_is_not_found() {
     for path in [
         format!("/api/campaigns/{}/totals", CampaignId::new()),
         "/api/totals/one".into(),
-        "/api/totals".into(),
+        "/api/totals/".into(),
     ] {
         let reply = service.get(&path).await;
         assert_eq!(reply.status(), 404, "{path}");
@@ -60,7 +60,8 @@ async fn the_reply_has_every_number_on_both_paths() {
     let usd = |amount: i64| json!({"amount": amount, "currency": "USD"});
     let expected = json!({
         "campaign_id": gift.campaign, "raised": usd(2599), "pledged": usd(0), "authorized": usd(0), "captured": usd(2599),
-        "refunded": usd(0), "donors": 1, "goal": usd(1000), "goal_pct": 259, "version": 2,
+        "refunded": usd(0), "disputed": usd(0), "donors": 1, "goal": usd(1000), "goal_pct": 259, "version": 2,
+        "frozen": false,
     });
     let mut seen = numbers(totals);
     let as_of = seen.as_object_mut().unwrap().remove("as_of").unwrap();
@@ -235,9 +236,15 @@ async fn the_routes_are_described() {
     assert_eq!(
         paths.keys().collect::<Vec<_>>(),
         [
+            "/api/admin/totals/drift",
+            "/api/admin/totals/rebuild",
+            "/api/admin/totals/rebuilds/{run}",
+            "/api/admin/totals/{id}/rebuild",
             "/api/campaigns/{id}/donations",
             "/api/campaigns/{id}/totals",
-            "/api/totals/{id}"
+            "/api/totals",
+            "/api/totals/{id}",
+            "/api/totals/{id}/explain"
         ]
     );
     assert!(document["components"]["schemas"]["View"]["properties"]["raised"].is_object());
