@@ -26,7 +26,7 @@ pub struct Filter {
 pub async fn find(pool: &PgPool, id: CampaignId) -> Result<Option<Campaign>, sqlx::Error> {
     sqlx::query_as(
         "select campaign_id, organiser_id, title, story, category, goal_minor, currency, minimum_minor, capture,
-                ends_at, timezone, status, rejection_reason, version, created_at, updated_at
+                ends_at, timezone, status, rejection_reason, stop_reason, version, created_at, updated_at
          from campaigns
          where campaign_id = $1",
     )
@@ -39,7 +39,7 @@ pub async fn find(pool: &PgPool, id: CampaignId) -> Result<Option<Campaign>, sql
 pub async fn list(pool: &PgPool, filter: &Filter, rows: i64) -> Result<Vec<Campaign>, sqlx::Error> {
     sqlx::query_as(
         "select campaign_id, organiser_id, title, story, category, goal_minor, currency, minimum_minor, capture,
-                ends_at, timezone, status, rejection_reason, version, created_at, updated_at
+                ends_at, timezone, status, rejection_reason, stop_reason, version, created_at, updated_at
          from campaigns
          where status = $1
            and ($2::uuid is null or organiser_id = $2)
@@ -86,7 +86,7 @@ pub async fn insert(tx: &mut Tx, campaign: &Campaign) -> Result<(), sqlx::Error>
 pub async fn advance(tx: &mut Tx, moved: &Campaign) -> Result<bool, sqlx::Error> {
     let updated = sqlx::query(
         "update campaigns
-         set status = $2, rejection_reason = $3, version = $4, updated_at = $5
+         set status = $2, rejection_reason = $3, version = $4, updated_at = $5, stop_reason = $6
          where campaign_id = $1 and version = $4 - 1",
     )
     .bind(moved.id.get())
@@ -94,6 +94,7 @@ pub async fn advance(tx: &mut Tx, moved: &Campaign) -> Result<bool, sqlx::Error>
     .bind(&moved.rejection_reason)
     .bind(moved.version)
     .bind(moved.updated_at)
+    .bind(&moved.stop_reason)
     .execute(&mut **tx)
     .await?;
     Ok(updated.rows_affected() == 1)
@@ -115,6 +116,7 @@ impl FromRow<'_, PgRow> for Campaign {
             timezone: row.try_get("timezone")?,
             status: name(row, "status")?,
             rejection_reason: row.try_get("rejection_reason")?,
+            stop_reason: row.try_get("stop_reason")?,
             version: row.try_get("version")?,
             created_at: row.try_get("created_at")?,
             updated_at: row.try_get("updated_at")?,

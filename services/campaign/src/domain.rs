@@ -35,6 +35,8 @@ pub struct Campaign {
     pub status: CampaignStatus,
     /// Why an admin turned it down.
     pub rejection_reason: Option<String>,
+    /// Why it was called off or suspended.
+    pub stop_reason: Option<String>,
     /// Raised by each change, from 1.
     pub version: i64,
     /// When it was begun.
@@ -43,7 +45,8 @@ pub struct Campaign {
     pub updated_at: DateTime<Utc>,
 }
 
-/// A step along the campaign's way: DRAFT to SUBMITTED to ACTIVE to COMPLETED, or from SUBMITTED to REJECTED.
+/// A step along the campaign's way: DRAFT to SUBMITTED to ACTIVE to COMPLETED, or from SUBMITTED to REJECTED. What runs
+/// can be called off for good, or suspended and resumed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Move {
     /// The organiser hands the draft in.
@@ -57,6 +60,18 @@ pub enum Move {
     },
     /// It stops taking gifts; what was authorised before is still captured.
     Close,
+    /// It is called off for good, and its gifts are refunded.
+    Cancel {
+        /// Why, for its donors.
+        reason: String,
+    },
+    /// An admin stops it for now.
+    Suspend {
+        /// Why, for the organiser.
+        reason: String,
+    },
+    /// An admin lets it go on.
+    Resume,
 }
 
 /// Why a campaign cannot make a move.
@@ -75,9 +90,17 @@ impl Move {
     pub const fn from(&self, status: CampaignStatus) -> Option<CampaignStatus> {
         match (status, self) {
             (CampaignStatus::Draft, Self::Submit) => Some(CampaignStatus::Submitted),
-            (CampaignStatus::Submitted, Self::Approve) => Some(CampaignStatus::Active),
+            (CampaignStatus::Submitted, Self::Approve)
+            | (CampaignStatus::Suspended, Self::Resume) => Some(CampaignStatus::Active),
             (CampaignStatus::Submitted, Self::Reject { .. }) => Some(CampaignStatus::Rejected),
             (CampaignStatus::Active, Self::Close) => Some(CampaignStatus::Completed),
+            (
+                CampaignStatus::Active | CampaignStatus::Paused | CampaignStatus::Suspended,
+                Self::Cancel { .. },
+            ) => Some(CampaignStatus::Cancelled),
+            (CampaignStatus::Active | CampaignStatus::Paused, Self::Suspend { .. }) => {
+                Some(CampaignStatus::Suspended)
+            }
             _ => None,
         }
     }
@@ -89,6 +112,9 @@ impl Move {
             Self::Approve => CampaignKind::Approved,
             Self::Reject { .. } => CampaignKind::Rejected,
             Self::Close => CampaignKind::Closed,
+            Self::Cancel { .. } => CampaignKind::Cancelled,
+            Self::Suspend { .. } => CampaignKind::Suspended,
+            Self::Resume => CampaignKind::Resumed,
         }
     }
 }
@@ -110,9 +136,15 @@ impl Campaign {
             Move::Reject { reason } => Some(reason.clone()),
             _ => self.rejection_reason.clone(),
         };
+        let stop_reason = match step {
+            Move::Cancel { reason } | Move::Suspend { reason } => Some(reason.clone()),
+            Move::Resume => None,
+            _ => self.stop_reason.clone(),
+        };
         Ok(Self {
             status,
             rejection_reason,
+            stop_reason,
             version: self.version + 1,
             updated_at: now,
             ..self.clone()
@@ -129,8 +161,8 @@ impl Campaign {
         caller.role == Role::Admin || caller.user_id == self.organiser_id
     }
 
-    /// The snapshot for the other services.
-    pub fn snapshot(&self, kind: CampaignKind) -> CampaignState {
+    /// The snapshot for the other services, moved by this account.
+    pub fn snapshot(&self, kind: CampaignKind, by: UserId) -> CampaignState {
         CampaignState {
             kind,
             campaign_id: self.id,
@@ -141,6 +173,7 @@ impl Campaign {
             minimum: self.minimum,
             ends_at: self.ends_at,
             capture: self.capture,
+            moved_by: Some(by),
             version: self.version,
             occurred_at: self.updated_at,
         }

@@ -142,6 +142,7 @@ impl Proposal {
                 timezone: self.timezone,
                 status: CampaignStatus::Draft,
                 rejection_reason: None,
+                stop_reason: None,
                 version: 1,
                 created_at: now,
                 updated_at: now,
@@ -151,7 +152,7 @@ impl Proposal {
     }
 }
 
-/// Why an admin turns a campaign down, checked.
+/// Why a campaign is turned down or stopped, checked.
 ///
 /// # Errors
 /// When it says nothing, or too much.

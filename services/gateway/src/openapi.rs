@@ -16,6 +16,15 @@ use crate::{
 pub const KEPT: Duration = Duration::from_secs(30);
 /// The same for one in which a service is missing.
 pub const KEPT_INCOMPLETE: Duration = Duration::from_secs(1);
+/// What only the gateway answers.
+const EDGE: [(&str, &str); 3] = [
+    ("408", "the body came too slowly"),
+    (
+        "502",
+        "the service closed the connection before it answered",
+    ),
+    ("504", "the service took too long"),
+];
 /// Names the services that could not be asked.
 const MISSING: &str = "x-missing-services";
 
@@ -76,7 +85,7 @@ fn merge(mut own: Value, documents: Vec<(Service, Option<Value>)>) -> Merged {
         );
         for (path, item) in std::mem::take(object(&mut document, "/paths")) {
             if routes::route(&path).is_some_and(|route| route.service == service) {
-                object(&mut own, "/paths").insert(path, item);
+                object(&mut own, "/paths").insert(path, with_edge(item));
             }
         }
         for part in [
@@ -96,6 +105,30 @@ fn merge(mut own: Value, documents: Vec<(Service, Option<Value>)>) -> Merged {
         document: own,
         complete,
     }
+}
+
+/// Adds what the gateway itself may answer before or instead of the service.
+fn with_edge(mut item: Value) -> Value {
+    for operation in item.as_object_mut().into_iter().flatten() {
+        let Some(responses) = operation
+            .1
+            .get_mut("responses")
+            .and_then(Value::as_object_mut)
+        else {
+            continue;
+        };
+        for (status, description) in EDGE {
+            let problem = json!({ "$ref": "#/components/schemas/ProblemBody" });
+            let told = responses.entry(status);
+            told.or_insert_with(|| {
+                json!({
+                    "description": description,
+                    "content": { "application/problem+json": { "schema": problem } },
+                })
+            });
+        }
+    }
+    item
 }
 
 /// Two services may call different things by one name; the later one's gets the service's name in front. What refers

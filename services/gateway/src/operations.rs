@@ -62,12 +62,15 @@ pub fn router(app: &Arc<App>, life: &Lifecycle) -> Router {
 async fn refuse_method(method: Method) -> Response {
     let span = telemetry::server_span(None, method.as_str(), "unmatched");
     let refused = async { Problem::from(Error::MethodNotAllowed).into_response() };
-    telemetry::scope(&span, refused).await
+    let mut response = telemetry::scope(&span, refused).await;
+    // The router names the methods that this route has; the problem would name those that any route may have.
+    response.headers_mut().remove(header::ALLOW);
+    response
 }
 
 /// The gateway is ready as soon as it serves: which upstream is away is its business, not a reason to leave it.
 async fn ready(State(operations): State<Operations>) -> Response {
-    if operations.life.is_stopping() {
+    if operations.life.is_leaving() {
         Problem::unavailable().into_response()
     } else {
         "ready".into_response()
@@ -75,7 +78,7 @@ async fn ready(State(operations): State<Operations>) -> Response {
 }
 
 /// How the platform is, service by service.
-#[utoipa::path(get, path = "/health", tag = "platform", responses(
+#[utoipa::path(get, path = "/health", tag = "platform", security(()), responses(
     (status = 200, body = Platform, description = "every service serves"),
     (status = 503, body = Platform, description = "a service does not serve"),
 ))]
@@ -87,7 +90,7 @@ pub async fn health(State(operations): State<Operations>) -> Platform {
 }
 
 /// This document.
-#[utoipa::path(get, path = "/openapi.json", tag = "platform", responses((status = 200, description = "the OpenAPI document")))]
+#[utoipa::path(get, path = "/openapi.json", tag = "platform", security(()), responses((status = 200, description = "the OpenAPI document")))]
 pub async fn document(State(operations): State<Operations>) -> impl IntoResponse {
     let compose = async || {
         let merged = openapi::compose(&operations.app).await;

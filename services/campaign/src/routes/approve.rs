@@ -15,7 +15,7 @@ use crate::{App, domain::Move, error::Error, routes::moves};
 /// Lets a submitted campaign go public. For admins.
 #[utoipa::path(
     post, path = "/api/admin/campaigns/{id}/approve", tag = "admin", operation_id = "approve_campaign",
-    params(("id" = CampaignId, Path), IdempotencyKey), security(("bearer" = [])),
+    params(("id" = CampaignId, Path), IdempotencyKey), security(("bearer" = ["ADMIN"])),
     responses((status = 200, description = "the campaign, now ACTIVE", body = CampaignView), Problems),
 )]
 pub async fn approve(

@@ -15,7 +15,8 @@ use crate::{App, domain::Move, error::Error, routes::moves};
 /// Ends an active campaign; what was authorised before is still captured. For its organiser and admins.
 #[utoipa::path(
     post, path = "/api/campaigns/{id}/close", tag = "campaigns", operation_id = "close_campaign",
-    params(("id" = CampaignId, Path), IdempotencyKey), security(("bearer" = [])),
+    params(("id" = CampaignId, Path), IdempotencyKey), 
+    security(("bearer" = ["ORGANISER"]), ("bearer" = ["ADMIN"])),
     responses((status = 200, description = "the campaign, now COMPLETED", body = CampaignView), Problems),
 )]
 pub async fn close(

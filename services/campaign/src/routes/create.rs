@@ -53,7 +53,7 @@ async fn store(app: &App, claim: &Claim, campaign: &Campaign) -> Result<Reply, E
     db::insert(&mut tx, campaign).await?;
     outbox::enqueue(
         &mut tx,
-        &campaign.snapshot(CampaignKind::Created),
+        &campaign.snapshot(CampaignKind::Created, campaign.organiser_id),
         telemetry::traceparent(),
     )
     .await?;

@@ -7,6 +7,7 @@ mod get;
 mod list;
 mod moves;
 mod reject;
+mod stop;
 mod submit;
 pub mod view;
 
@@ -41,4 +42,7 @@ fn keyed() -> OpenApiRouter<App> {
         .routes(routes!(close::close))
         .routes(routes!(approve::approve))
         .routes(routes!(reject::reject))
+        .routes(routes!(stop::cancel))
+        .routes(routes!(stop::suspend))
+        .routes(routes!(stop::resume))
 }

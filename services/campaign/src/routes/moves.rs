@@ -1,4 +1,4 @@
-//! Moving a campaign along: what submit, approve, reject and close share.
+//! Moving a campaign along: what submit, approve, reject, close, cancel, suspend and resume share.
 
 use chassis::telemetry;
 use common::{
@@ -59,7 +59,7 @@ async fn attempt(
     }
     outbox::enqueue(
         &mut tx,
-        &moved.snapshot(step.kind()),
+        &moved.snapshot(step.kind(), by.user_id),
         telemetry::traceparent(),
     )
     .await?;

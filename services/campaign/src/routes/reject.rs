@@ -29,7 +29,7 @@ pub struct Rejection {
 /// Turns a submitted campaign down, with the reason. For admins.
 #[utoipa::path(
     post, path = "/api/admin/campaigns/{id}/reject", tag = "admin", operation_id = "reject_campaign",
-    params(("id" = CampaignId, Path), IdempotencyKey), request_body = Rejection, security(("bearer" = [])),
+    params(("id" = CampaignId, Path), IdempotencyKey), request_body = Rejection, security(("bearer" = ["ADMIN"])),
     responses((status = 200, description = "the campaign, now REJECTED", body = CampaignView), Problems),
 )]
 pub async fn reject(

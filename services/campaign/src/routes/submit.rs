@@ -15,7 +15,8 @@ use crate::{App, domain::Move, error::Error, routes::moves};
 /// Hands a draft in for approval. For its organiser and admins.
 #[utoipa::path(
     post, path = "/api/campaigns/{id}/submit", tag = "campaigns", operation_id = "submit_campaign",
-    params(("id" = CampaignId, Path), IdempotencyKey), security(("bearer" = [])),
+    params(("id" = CampaignId, Path), IdempotencyKey), 
+    security(("bearer" = ["ORGANISER"]), ("bearer" = ["ADMIN"])),
     responses((status = 200, description = "the campaign, now SUBMITTED", body = CampaignView), Problems),
 )]
 pub async fn submit(

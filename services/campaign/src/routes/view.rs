@@ -46,6 +46,9 @@ pub struct CampaignView {
     /// Why an admin turned it down; only where one did.
     #[serde(skip_serializing_if = "Option::is_none")]
     rejection_reason: Option<String>,
+    /// Why it was called off or suspended; only where it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stop_reason: Option<String>,
 }
 
 impl From<Campaign> for CampaignSummary {
@@ -73,10 +76,12 @@ impl From<Campaign> for CampaignView {
     fn from(mut campaign: Campaign) -> Self {
         let story = std::mem::take(&mut campaign.story);
         let rejection_reason = campaign.rejection_reason.take();
+        let stop_reason = campaign.stop_reason.take();
         Self {
             summary: campaign.into(),
             story,
             rejection_reason,
+            stop_reason,
         }
     }
 }

@@ -14,29 +14,34 @@ fn draft(body: serde_json::Value) -> Campaign {
     proposal.draft(UserId::new(), at(NOON)).unwrap()
 }
 
-fn moves() -> [Move; 4] {
-    let reason = "too vague".to_owned();
+fn moves() -> [Move; 7] {
+    let reason = || "too vague".to_owned();
     [
         Move::Submit,
         Move::Approve,
-        Move::Reject { reason },
+        Move::Reject { reason: reason() },
         Move::Close,
+        Move::Cancel { reason: reason() },
+        Move::Suspend { reason: reason() },
+        Move::Resume,
     ]
 }
 
 #[test]
 fn every_status_and_every_move() {
+    const OFF: Option<&str> = Some("CANCELLED");
+    const STOP: Option<&str> = Some("SUSPENDED");
     #[rustfmt::skip]
     let table = [
-        //             submit             approve         reject            close
-        ("DRAFT",     [Some("SUBMITTED"), None,           None,             None]),
-        ("SUBMITTED", [None,              Some("ACTIVE"), Some("REJECTED"), None]),
-        ("ACTIVE",    [None,              None,           None,             Some("COMPLETED")]),
-        ("PAUSED",    [None,              None,           None,             None]),
-        ("COMPLETED", [None,              None,           None,             None]),
-        ("CANCELLED", [None,              None,           None,             None]),
-        ("REJECTED",  [None,              None,           None,             None]),
-        ("SUSPENDED", [None,              None,           None,             None]),
+        //             submit             approve         reject            close              cancel suspend resume
+        ("DRAFT",     [Some("SUBMITTED"), None,           None,             None,              None, None, None]),
+        ("SUBMITTED", [None,              Some("ACTIVE"), Some("REJECTED"), None,              None, None, None]),
+        ("ACTIVE",    [None,              None,           None,             Some("COMPLETED"), OFF,  STOP, None]),
+        ("PAUSED",    [None,              None,           None,             None,              OFF,  STOP, None]),
+        ("COMPLETED", [None,              None,           None,             None,              None, None, None]),
+        ("CANCELLED", [None,              None,           None,             None,              None, None, None]),
+        ("REJECTED",  [None,              None,           None,             None,              None, None, None]),
+        ("SUSPENDED", [None,              None,           None,             None,              OFF,  None, Some("ACTIVE")]),
     ];
     assert_eq!(table.len(), CampaignStatus::ALL.len());
     for (from, row) in table {
@@ -76,7 +81,10 @@ fn each_move_has_its_event() {
             CampaignKind::Submitted,
             CampaignKind::Approved,
             CampaignKind::Rejected,
-            CampaignKind::Closed
+            CampaignKind::Closed,
+            CampaignKind::Cancelled,
+            CampaignKind::Suspended,
+            CampaignKind::Resumed,
         ]
     );
 }

@@ -61,6 +61,11 @@ async fn each_change_is_published_as_a_snapshot_with_the_next_version() {
             minimum: 100,
             ends_at: None,
             capture: Capture::Automatic,
+            moved_by: Some(if kind == CampaignKind::Approved {
+                app.admin_id
+            } else {
+                organiser.id
+            }),
             version,
             occurred_at: at(NOON),
         };

@@ -18,6 +18,7 @@ pub struct App {
     pub clock: Clock,
     pub kafka: kafka::Config,
     pub admin: String,
+    pub admin_id: UserId,
 }
 
 /// Somebody with an account.
@@ -39,13 +40,15 @@ impl App {
             clock: clock.clone(),
         };
         let service = testkit::serve(|listener, life| campaign::run(config, listener, life)).await;
-        let admin = token(UserId::new(), Role::Admin, &clock);
+        let admin_id = UserId::new();
+        let admin = token(admin_id, Role::Admin, &clock);
         Self {
             service,
             database,
             clock,
             kafka,
             admin,
+            admin_id,
         }
     }
 
@@ -100,7 +103,8 @@ impl App {
 
     /// The campaign after a move that must succeed.
     pub async fn moved(&self, id: &str, step: &str, bearer: &str) -> Value {
-        let body = (step == "reject").then(|| json!({"reason": "too vague"}));
+        let explained = ["reject", "cancel", "suspend"].contains(&step);
+        let body = explained.then(|| json!({"reason": "too vague"}));
         let reply = self.post(&path(id, step), bearer, body.as_ref()).await;
         assert_eq!(reply.status(), 200, "{step}");
         reply.json().await.unwrap()
@@ -144,7 +148,7 @@ pub fn text(value: &Value) -> String {
 /// Where a move is made.
 pub fn path(id: &str, step: &str) -> String {
     match step {
-        "approve" | "reject" => format!("/api/admin/campaigns/{id}/{step}"),
+        "approve" | "reject" | "suspend" | "resume" => format!("/api/admin/campaigns/{id}/{step}"),
         _ => format!("/api/campaigns/{id}/{step}"),
     }
 }

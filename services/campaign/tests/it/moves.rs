@@ -187,3 +187,66 @@ async fn a_campaign_whose_end_has_passed_is_not_approved() {
     assert_eq!(reply.status(), 409);
     assert_eq!(problem_code(reply).await, "campaign_ended");
 }
+
+#[tokio::test]
+async fn a_campaign_that_runs_is_called_off_for_good_and_says_why() {
+    let app = App::start().await;
+    let organiser = app.person();
+    let id = app.active(&organiser).await;
+    let short = Some(json!({"reason": "no"}));
+    let reply = app
+        .post(&path(&id, "cancel"), &organiser.token, short.as_ref())
+        .await;
+    assert_eq!(problem_code(reply).await, "invalid_reason");
+    let stranger = app.person();
+    let reason = Some(json!({"reason": "not mine"}));
+    let reply = app
+        .post(&path(&id, "cancel"), &stranger.token, reason.as_ref())
+        .await;
+    assert_eq!(problem_code(reply).await, "not_organiser");
+
+    let off = app.moved(&id, "cancel", &organiser.token).await;
+
+    assert_eq!(
+        (&off["status"], &off["stop_reason"]),
+        (&json!("CANCELLED"), &json!("too vague"))
+    );
+    let seen = app.get(&format!("/api/campaigns/{id}"), None).await;
+    assert_eq!(
+        seen.json::<Value>().await.unwrap(),
+        off,
+        "its donors can read why"
+    );
+    for step in ["cancel", "suspend", "resume", "close"] {
+        let body = ["cancel", "suspend"]
+            .contains(&step)
+            .then(|| json!({"reason": "once more"}));
+        let reply = app.post(&path(&id, step), &app.admin, body.as_ref()).await;
+        assert_eq!(problem_code(reply).await, "invalid_transition", "{step}");
+    }
+}
+
+#[tokio::test]
+async fn an_admin_suspends_a_campaign_and_lets_it_go_on() {
+    let app = App::start().await;
+    let organiser = app.person();
+    let id = app.active(&organiser).await;
+    for step in ["suspend", "resume"] {
+        let body = (step == "suspend").then(|| json!({"reason": "a doubt"}));
+        let reply = app
+            .post(&path(&id, step), &organiser.token, body.as_ref())
+            .await;
+        assert_eq!(reply.status(), 403, "{step}");
+    }
+
+    let suspended = app.moved(&id, "suspend", &app.admin).await;
+    assert_eq!(
+        (&suspended["status"], &suspended["stop_reason"]),
+        (&json!("SUSPENDED"), &json!("too vague"))
+    );
+    let hidden = app.get(&format!("/api/campaigns/{id}"), None).await;
+    assert_eq!(hidden.status(), 404);
+    let resumed = app.moved(&id, "resume", &app.admin).await;
+    assert_eq!(resumed["status"], "ACTIVE");
+    assert_eq!(resumed.get("stop_reason"), None);
+}

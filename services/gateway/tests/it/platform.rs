@@ -185,6 +185,12 @@ async fn the_document_is_merged_from_those_of_the_services() {
         "{schemas}"
     );
     assert!(schemas["ProblemBody"].is_object());
+    // What the gateway answers in a service's place is described with the service's own answers.
+    for status in ["408", "502", "504"] {
+        let told = &merged["paths"]["/api/pledges"]["get"]["responses"][status];
+        let content = &told["content"]["application/problem+json"]["schema"]["$ref"];
+        assert_eq!(content, "#/components/schemas/ProblemBody", "{status}");
+    }
     life.stop();
 }
 

@@ -24,9 +24,16 @@ async fn every_path_goes_to_its_owner_unchanged() {
         ("/api/campaigns/totals", "campaign"),
         ("/api/pledges", "pledge"),
         ("/api/pledges/me", "pledge"),
+        ("/api/pledges/{id}/cancel", "pledge"),
+        ("/api/pledges/{id}/timeline", "pledge"),
+        ("/api/pledges/{id}/receipt", "pledge"),
         ("/api/payments/{id}/checkout?ticket=abc", "payment"),
         ("/api/webhooks/psp/stripe", "payment"),
+        ("/api/webhooks/payment", "payment"),
+        ("/api/payments/webhook", "payment"),
         ("/api/totals/{id}", "totals"),
+        ("/api/totals?ids={id}", "totals"),
+        ("/api/totals/{id}/explain?limit=5", "totals"),
         ("/api/notifications", "notification"),
         ("/api/ws", "notification"),
         ("/api/admin/users", "user"),
@@ -34,8 +41,11 @@ async fn every_path_goes_to_its_owner_unchanged() {
         ("/api/admin/pledges", "pledge"),
         ("/api/admin/payments", "payment"),
         ("/api/admin/ledger/accounts/fees/entries", "payment"),
+        ("/api/admin/exceptions/CONFLICT/evt_1/close", "payment"),
         ("/api/admin/webhooks/{id}/replay", "payment"),
+        ("/api/admin/reconciliation/runs", "payment"),
         ("/api/admin/totals/drift", "totals"),
+        ("/api/admin/totals/{id}/rebuild", "totals"),
         ("/api/admin/notifications", "notification"),
     ];
     for (path, owner) in table {
@@ -79,6 +89,9 @@ async fn whatever_is_not_routed_does_not_exist() {
         "/api/admin",
         "/api/admin/outbox",
         "/api/ws/tickets",
+        "/internal/payments",
+        "/api/internal/payments",
+        "/api/v1/internal/payments",
         "/API/pledges",
         "//api/pledges",
         "/x/../api/pledges",
@@ -140,6 +153,18 @@ async fn every_method_of_http_is_passed_on_and_no_other() {
         assert_eq!(problem["trace_id"].as_str().unwrap().len(), 32, "{problem}");
     }
     assert_eq!(fleet.seen().len(), 7);
+}
+
+#[tokio::test]
+async fn a_route_of_the_gateways_own_names_its_own_methods() {
+    let fleet = Fleet::start().await;
+    for method in [Method::POST, Method::OPTIONS] {
+        let reply = fleet.request(method, "/health").send().await.unwrap();
+        assert_eq!(reply.status(), 405);
+        let allowed = reply.headers()["allow"].to_str().unwrap().replace(' ', "");
+        assert_eq!(allowed, "GET,HEAD");
+        assert_eq!(problem_code(reply).await, "method_not_allowed");
+    }
 }
 
 #[test]

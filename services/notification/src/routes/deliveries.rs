@@ -83,7 +83,7 @@ impl TryFrom<Entry> for Delivery {
 /// The history of mails, newest first.
 #[utoipa::path(
     get, path = "/api/admin/notifications/deliveries", tag = "notifications", operation_id = "list_deliveries",
-    params(Filter, Paging), security(("bearer" = [])),
+    params(Filter, Paging), security(("bearer" = ["ADMIN"])),
     responses((status = 200, description = "a page of deliveries", body = Page<Delivery>), Problems),
 )]
 pub async fn deliveries(

@@ -41,6 +41,7 @@ pub struct Wanted {
 /// are known here, further ones with each change; a slow reader gets the latest and misses those in between.
 #[utoipa::path(
     get, path = "/api/ws", tag = "notifications", operation_id = "watch", params(Wanted),
+    security(()),
     responses(
         (status = 101, description = "a WebSocket"),
         (status = 426, description = "the request is no WebSocket handshake"),

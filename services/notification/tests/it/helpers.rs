@@ -13,7 +13,7 @@ use common::{
         PaymentKind,
     },
     ids::{CampaignId, ContactId, PaymentId, PledgeId, UserId},
-    money::{Currency, Money},
+    money::{Currency, Extras, Money},
     payment::State,
 };
 use notification::{Config, FeedLimits};
@@ -192,6 +192,7 @@ impl Gift {
             minimum: 100,
             ends_at: None,
             capture: Capture::Automatic,
+            moved_by: None,
             version: 1,
             occurred_at,
         };
@@ -208,6 +209,7 @@ impl Gift {
             previous: None,
             implied: vec![],
             amount,
+            extras: Extras::default(),
             authorized: 0,
             captured: 0,
             refunded: 0,

@@ -38,6 +38,7 @@ pub fn totals(campaign_id: CampaignId, version: i64) -> TotalsUpdated {
         authorized: usd(0),
         captured: usd(2500 * version),
         refunded: usd(0),
+        disputed: Some(usd(0)),
         donors: version,
         goal: Some(usd(1_000_000)),
         as_of: Clock::system().now(),

@@ -61,7 +61,7 @@ impl KeySet {
 ///
 /// Our own services take the keys from their configuration, never from here.
 #[utoipa::path(
-    get, path = "/.well-known/jwks.json", tag = "auth", operation_id = "jwks",
+    get, path = "/.well-known/jwks.json", tag = "auth", operation_id = "jwks", security(()),
     responses((status = 200, description = "a JSON Web Key Set", body = KeySet), Problems),
 )]
 pub async fn jwks(State(app): State<App>) -> impl IntoResponse {

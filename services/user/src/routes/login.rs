@@ -26,7 +26,7 @@ pub struct Login {
 /// An unknown address costs the same work and gets the same reply as a wrong password. Also at `/api/users/login`.
 #[utoipa::path(
     post, path = "/api/auth/login", tag = "auth", operation_id = "login",
-    request_body = Login,
+    request_body = Login, security(()),
     responses((status = 200, description = "a session", body = Session), Problems),
     extensions(("x-idempotent-because" = json!("a repeated login only begins a further session, and a stored reply would keep its tokens"))),
 )]

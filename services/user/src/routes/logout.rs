@@ -12,7 +12,7 @@ use crate::{App, error::Error};
 /// Its access token lives to its own end, at most 15 minutes. A token that is of no session gets the same reply.
 #[utoipa::path(
     post, path = "/api/auth/logout", tag = "auth", operation_id = "logout",
-    request_body = Presented,
+    request_body = Presented, security(()),
     responses((status = 204, description = "the session is over"), Problems),
     extensions(("x-idempotent-because" = json!("ending a session twice ends it once"))),
 )]

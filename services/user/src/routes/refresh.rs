@@ -20,7 +20,7 @@ pub struct Presented {
 /// The refresh token that was sent does not work again.
 #[utoipa::path(
     post, path = "/api/auth/refresh", tag = "auth", operation_id = "refresh",
-    request_body = Presented,
+    request_body = Presented, security(()),
     responses((status = 200, description = "the session goes on", body = Session), Problems),
     extensions(("x-idempotent-because" = json!("the refresh token is its own key and works once, and a stored reply would keep its tokens"))),
 )]

@@ -41,7 +41,7 @@ pub struct Accepted {
 /// Also at `/api/users/register`.
 #[utoipa::path(
     post, path = "/api/auth/register", tag = "auth", operation_id = "register",
-    request_body = Registration,
+    request_body = Registration, security(()),
     responses((status = 202, description = "accepted, whether the address was known or not", body = Accepted), Problems),
     extensions(("x-idempotent-because" = json!("the address is the key: one account, however often it is asked for, and one reply"))),
 )]
