@@ -26,6 +26,12 @@ pub enum Kind {
     Payment,
     /// The donor's card, at the provider.
     Confirm,
+    /// A card whose owner is asked first; taking it moves no money yet.
+    Challenge,
+    /// `POST /api/pledges/{id}/cancel`.
+    Cancel,
+    /// `POST /api/payments/{id}/refunds`, by the operator.
+    Refund,
 }
 
 /// What the client learnt from one try, or from all tries of a key.
@@ -59,7 +65,7 @@ pub struct Entry {
     pub code: Option<String>,
     /// For which campaign.
     pub campaign_id: Uuid,
-    /// The gift, in minor units.
+    /// The gift, in minor units; of a refund what goes back.
     pub amount: i64,
     /// Its currency.
     pub currency: String,
@@ -69,7 +75,7 @@ pub struct Entry {
     pub pledge_id: Option<Uuid>,
     /// The payment, likewise.
     pub payment_id: Option<Uuid>,
-    /// The provider's intent, of a confirmation.
+    /// Of a confirmation the provider's intent, of an acknowledged refund its own id.
     pub intent: Option<String>,
 }
 

@@ -13,7 +13,7 @@ use rdkafka::{
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Who consumes what.
-const GROUPS: [(&str, &[topics::Topic]); 6] = [
+pub(crate) const GROUPS: [(&str, &[topics::Topic]); 6] = [
     ("pledge-campaigns", &[topics::CAMPAIGN]),
     ("pledge-donors", &[topics::USER]),
     ("pledge-payments", &[topics::PAYMENT]),
@@ -125,7 +125,7 @@ fn refused(brokers: &str, prefix: &str) -> Result<Left> {
 }
 
 /// The partitions of a topic with their first and next offsets; none where there is no such topic.
-pub(super) fn partitions(
+pub(crate) fn partitions(
     consumer: &BaseConsumer,
     prefix: &str,
     topic: &str,

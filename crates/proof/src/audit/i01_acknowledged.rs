@@ -24,6 +24,11 @@ pub(super) async fn examine(bench: &mut Bench, journal: Option<Size>) -> Result<
             PAYMENTS,
         ),
         ("confirmations that moved no money", CONFIRMATIONS),
+        ("acknowledged cancellations that nobody heeds", CANCELS),
+        (
+            "acknowledged refunds that are not there, or otherwise",
+            REFUNDS,
+        ),
     ] {
         verdict.extend(bench.find(what, sql).await?);
     }
@@ -61,7 +66,7 @@ const PAYMENTS: &str = "
     select j.payment_id::text
     from journal j left join payment.payments p on p.payment_id = j.payment_id
     where j.kind = 'payment' and j.outcome = 'ok' and j.payment_id is not null
-      and (p.pledge_id, p.amount_minor, p.currency)
+      and (p.pledge_id, p.amount_minor - p.tip_minor - p.covered_fee_minor, p.currency)
           is distinct from (coalesce(j.pledge_id, p.pledge_id), j.amount, j.currency)
     order by 1";
 
@@ -69,4 +74,17 @@ const CONFIRMATIONS: &str = "
     select j.intent from journal j left join psp_intents i on i.intent = j.intent
     where j.kind = 'confirm' and j.outcome = 'ok' and j.intent is not null
       and coalesce(i.taken + i.held, 0) = 0 and i.status is distinct from 'canceled'
+    order by 1";
+
+/// Once nothing is under way, a pledge that its donor called off is paid or will never be.
+const CANCELS: &str = "
+    select j.pledge_id::text from journal j left join pledge.pledges p on p.pledge_id = j.pledge_id
+    where j.kind = 'cancel' and j.outcome = 'ok'
+      and coalesce(p.status, 'PENDING') in ('PENDING', 'AUTHORIZED')
+    order by 1";
+
+const REFUNDS: &str = "
+    select j.intent from journal j left join payment.refunds r on r.refund_id::text = j.intent
+    where j.kind = 'refund' and j.outcome = 'ok'
+      and (r.payment_id, r.amount_minor, r.currency) is distinct from (j.payment_id, j.amount, j.currency)
     order by 1";

@@ -10,8 +10,8 @@ pub(super) async fn examine(bench: &mut Bench, provider: Size) -> Result<Verdict
     let suspended = bench.count(SUSPENDED).await?;
     let mut verdict = Verdict::new("I3", "each charge is recorded once, with its amount").compared(
         format!(
-            "{} intents in {} lines of the provider's with {payments} payments; {suspended} charges wait for a person",
-            provider.intents, provider.lines
+            "{} intents, {} refunds and {} disputes in {} lines of the provider's with {payments} payments; {suspended} charges wait for a person",
+            provider.intents, provider.refunds, provider.disputes, provider.lines
         ),
     );
     for (what, sql) in [
@@ -36,17 +36,21 @@ pub(super) async fn examine(bench: &mut Bench, provider: Size) -> Result<Verdict
             BACK_OTHERWISE,
         ),
         ("payments with more given back than taken", TOO_MUCH_BACK),
+        ("refunds that only one side knows", REFUND_OTHERWISE),
+        (
+            "refunds that were promised once and made twice",
+            REFUND_TWICE,
+        ),
+        ("disputes that only one side knows", DISPUTE_OTHERWISE),
+        ("gifts to campaigns called off that stay", STAYS),
     ] {
         verdict.extend(bench.find(what, sql).await?);
     }
     Ok(verdict)
 }
 
-/// Charges that were noticed and not booked: the verdict on the event that told of them says so.
-const SUSPENDED: &str = "
-    select count(*) from psp_intents i
-    join payment.webhook_events e on e.event_id = i.told_by
-    where i.taken > 0 and e.verdict in ('CONFLICT', 'PARKED', 'QUARANTINED')";
+/// Charges that are booked to nobody until a person decides.
+const SUSPENDED: &str = "select count(*) from payment.ledger_sets where effect = 'suspense'";
 
 const TWICE_OPENED: &str = "
     select payment_id::text from psp_intents where payment_id is not null
@@ -56,6 +60,7 @@ const TWICE_CHARGED: &str = "
     select pledge_id::text from psp_intents where pledge_id is not null and taken > refunded
     group by pledge_id having count(*) > 1 order by 1";
 
+/// A charge that names no payment of ours is parked, and waits for a person.
 const NOT_RECORDED: &str = "
     select i.intent from psp_intents i
     left join payment.payments p on p.payment_id = i.payment_id
@@ -64,7 +69,9 @@ const NOT_RECORDED: &str = "
       and (p.payment_id is null or p.captured_minor <> i.taken or p.currency <> i.currency
            or p.provider_ref is distinct from i.intent or p.pledge_id is distinct from i.pledge_id
            or p.state not in ('CAPTURED', 'COMPLETED', 'REFUNDED'))
-      and coalesce(e.verdict, 'APPLIED') not in ('CONFLICT', 'PARKED', 'QUARANTINED')
+      and not (p.payment_id is null and coalesce(e.verdict, 'APPLIED') = 'PARKED')
+      and not exists (select from payment.ledger_sets s
+                      where s.payment_id = p.payment_id and s.effect = 'suspense' and s.psp_object = i.intent)
     order by 1";
 
 const NEVER_MADE: &str = "
@@ -102,3 +109,36 @@ const BACK_OTHERWISE: &str = "
 
 const TOO_MUCH_BACK: &str = "
     select payment_id::text from payment.payments where refunded_minor > captured_minor order by 1";
+
+/// What the provider made and did not take back is in our rows with its amount, and the other way round.
+const REFUND_OTHERWISE: &str = "
+    select coalesce(b.refund, r.psp_refund, r.refund_id::text)
+    from psp_refunds b
+    full join payment.refunds r on r.psp_refund = b.refund
+    where (b.refund is null and r.status = 'SUCCEEDED')
+       or (b.status = 'succeeded' and (r.refund_id is null or r.status <> 'SUCCEEDED'))
+       or (b.refund is not null and r.refund_id is not null
+           and (b.amount <> r.amount_minor or (b.status in ('failed', 'canceled')) <> (r.status in ('FAILED', 'CANCELED'))))
+    order by 1";
+
+const REFUND_TWICE: &str = "
+    select refund_id::text from psp_refunds where refund_id is not null
+    group by refund_id having count(*) > 1 order by 1";
+
+const DISPUTE_OTHERWISE: &str = "
+    select coalesce(b.dispute, d.dispute_id)
+    from psp_disputes b full join payment.disputes d on d.dispute_id = b.dispute
+    where b.dispute is null or d.dispute_id is null or b.amount <> d.amount_minor or b.status <> d.status
+    order by 1";
+
+/// The rule gives back once, whatever becomes of that refund at the bank; money in a dispute is the bank's to decide.
+const STAYS: &str = "
+    select p.payment_id::text
+    from payment.payments p join payment.campaigns c using (campaign_id)
+    where c.status = 'CANCELLED' and p.captured_minor > p.refunded_minor + p.disputed_minor
+      and not exists (select from payment.refunds r where r.payment_id = p.payment_id and r.cause = 'STANDING')
+      and not exists (select from payment.refund_batches b
+                      where b.campaign_id = p.campaign_id and b.state in ('AWAITING_APPROVAL', 'PAUSED'))
+      and not exists (select from payment.disputes d
+                      where d.payment_id = p.payment_id and d.status not in ('won', 'lost', 'warning_closed'))
+    order by 1";

@@ -44,29 +44,32 @@ const INCOMPLETE: &str = "
     where s.set_id is null or e.set_id is null
     order by 1";
 
-/// What a campaign may keep of a payment is owed to it, a loss beyond that is the platform's, and both together are at
-/// the provider or in the bank, less fees. Captures are looked at on their own, because later effects could hide one.
+/// The gift's part of what is left of a payment is owed to its campaign, and what disputes took beyond that is the
+/// platform's loss. Captures are looked at on their own, because later effects could hide one.
 const OTHERWISE: &str = "
     with booked as (
         select s.payment_id, e.currency,
                coalesce(sum(e.amount_minor) filter (where e.account = 'campaign_payable'), 0) as owed,
                coalesce(sum(e.amount_minor) filter (where e.account = 'platform_loss'), 0) as loss,
                coalesce(sum(e.amount_minor) filter
-                   (where e.account in ('psp_receivable', 'psp_settled', 'fees')), 0) as here,
-               coalesce(sum(e.amount_minor) filter
                    (where s.effect = 'captured' and e.amount_minor > 0), 0) as captured,
                count(distinct e.campaign_id) filter (where e.account = 'campaign_payable') as campaigns,
                min(e.campaign_id::text) filter (where e.account = 'campaign_payable') as campaign_id
         from payment.ledger_sets s join payment.ledger_entries e on e.set_id = s.set_id
-        where s.effect <> 'correction'
+        where s.effect not in ('correction', 'suspense', 'suspense_resolved')
         group by s.payment_id, e.currency
     )
     select coalesce(p.payment_id, b.payment_id)::text
-    from (select *, captured_minor - refunded_minor - disputed_minor as kept from payment.payments) p
+    from (select payment_id, campaign_id, currency, captured_minor,
+                 pg_temp.gift(captured_minor, amount_minor, tip_minor + covered_fee_minor)
+                     - pg_temp.gift(refunded_minor + disputed_minor, amount_minor, tip_minor + covered_fee_minor) as owed,
+                 coalesce(lost.minor, 0) - disputed_minor as loss
+          from payment.payments
+          left join (select payment_id, sum(amount_minor) as minor from payment.disputes
+                     where status = 'lost' group by payment_id) lost using (payment_id)) p
     full join booked b on b.payment_id = p.payment_id and b.currency = p.currency
-    where (coalesce(-b.owed, 0), coalesce(b.loss, 0), coalesce(b.here, 0), coalesce(b.captured, 0))
-          is distinct from
-          (greatest(p.kept, 0), greatest(-p.kept, 0), p.kept, p.captured_minor)
+    where (coalesce(-b.owed, 0), coalesce(b.loss, 0), coalesce(b.captured, 0))
+          is distinct from (p.owed, p.loss, p.captured_minor)
        or b.campaigns > 1 or b.campaign_id <> p.campaign_id::text
     order by 1";
 

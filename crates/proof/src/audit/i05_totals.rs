@@ -19,7 +19,11 @@ pub(super) async fn examine(bench: &mut Bench, topics: Option<&Topics>) -> Resul
             FROM_PAYMENTS,
         ),
         ("payments that the totals contain otherwise", WATERMARKS),
-        ("pledges that the wall shows with another amount", WALL),
+        (
+            "payments that the wall does not show as their pledges'",
+            WALL,
+        ),
+        ("campaigns whose moves do not sum to their total", MOVES),
         ("campaigns whose donors are counted otherwise", DONORS),
     ] {
         verdict.extend(bench.find(what, sql).await?);
@@ -42,12 +46,20 @@ pub(super) async fn examine(bench: &mut Bench, topics: Option<&Topics>) -> Resul
 }
 
 const FROM_PAYMENTS: &str = "
-    with sums as (
+    with parts as (
+        select campaign_id, currency, state, amount_minor as amount, tip_minor + covered_fee_minor as extras,
+               authorized_minor as authorized, captured_minor as captured, refunded_minor as refunded,
+               refunded_minor + disputed_minor as gone
+        from payment.payments
+    ), sums as (
         select campaign_id, currency,
-               coalesce(sum(amount_minor) filter (where state = 'PENDING'), 0) as pledged,
-               coalesce(sum(authorized_minor - captured_minor) filter (where state = 'AUTHORIZED'), 0) as authorized,
-               sum(captured_minor) as captured, sum(refunded_minor) as refunded, sum(disputed_minor) as disputed
-        from payment.payments group by campaign_id, currency
+               coalesce(sum(amount - extras) filter (where state = 'PENDING'), 0) as pledged,
+               coalesce(sum(pg_temp.gift(authorized, amount, extras) - pg_temp.gift(captured, amount, extras))
+                        filter (where state = 'AUTHORIZED'), 0) as authorized,
+               sum(pg_temp.gift(captured, amount, extras)) as captured,
+               sum(pg_temp.gift(refunded, amount, extras)) as refunded,
+               sum(pg_temp.gift(gone, amount, extras) - pg_temp.gift(refunded, amount, extras)) as disputed
+        from parts group by campaign_id, currency
     )
     select coalesce(s.campaign_id, t.campaign_id)::text
     from sums s full join totals.campaign_totals t on t.campaign_id = s.campaign_id and t.currency = s.currency
@@ -61,9 +73,12 @@ const FROM_PAYMENTS: &str = "
 const FROM_TOPIC: &str = "
     with sums as (
         select campaign_id, currency,
-               coalesce(sum(amount) filter (where state = 'PENDING'), 0) as pledged,
-               coalesce(sum(authorized - captured) filter (where state = 'AUTHORIZED'), 0) as authorized,
-               sum(captured) as captured, sum(refunded) as refunded, sum(disputed) as disputed
+               coalesce(sum(amount - extras) filter (where state = 'PENDING'), 0) as pledged,
+               coalesce(sum(pg_temp.gift(authorized, amount, extras) - pg_temp.gift(captured, amount, extras))
+                        filter (where state = 'AUTHORIZED'), 0) as authorized,
+               sum(pg_temp.gift(captured, amount, extras)) as captured,
+               sum(pg_temp.gift(refunded, amount, extras)) as refunded,
+               sum(pg_temp.gift(refunded + disputed, amount, extras) - pg_temp.gift(refunded, amount, extras)) as disputed
         from told_payments group by campaign_id, currency
     )
     select coalesce(s.campaign_id, t.campaign_id)::text
@@ -88,21 +103,46 @@ const FROM_LEDGER: &str = "
     where coalesce(o.owed, 0) <> coalesce(t.captured - t.refunded - t.disputed, 0)
     order by 1";
 
+/// Of the generation that each campaign stands on.
 const WATERMARKS: &str = "
+    with parts as (
+        select payment_id, campaign_id, pledge_id, version, amount_minor as amount,
+               tip_minor + covered_fee_minor as extras, captured_minor as captured, refunded_minor as refunded,
+               refunded_minor + disputed_minor as gone
+        from payment.payments
+    ), marks as (
+        select w.* from totals.payment_watermarks w
+        left join totals.campaign_totals t on t.campaign_id = w.campaign_id
+        where w.generation = coalesce(t.generation, 0)
+    )
     select coalesce(p.payment_id, w.payment_id)::text
-    from payment.payments p full join totals.payment_watermarks w on w.payment_id = p.payment_id
-    where (p.version, p.captured_minor, p.refunded_minor, p.disputed_minor, p.campaign_id)
+    from parts p full join marks w on w.payment_id = p.payment_id
+    where (p.version, pg_temp.gift(p.captured, p.amount, p.extras), pg_temp.gift(p.refunded, p.amount, p.extras),
+           pg_temp.gift(p.gone, p.amount, p.extras) - pg_temp.gift(p.refunded, p.amount, p.extras), p.campaign_id)
           is distinct from (w.version, w.captured, w.refunded, w.disputed, w.campaign_id)
     order by 1";
 
+/// The wall shows the money of the payments above, by their pledges.
 const WALL: &str = "
-    with net as (
-        select pledge_id, sum(captured_minor - refunded_minor - disputed_minor) as net
-        from payment.payments group by pledge_id
+    select p.payment_id::text
+    from payment.payments p join totals.payment_watermarks w on w.payment_id = p.payment_id
+    left join totals.donations d on d.pledge_id = w.pledge_id
+    where w.pledge_id is distinct from p.pledge_id or w.captured > 0 and (w.given_at is null or d.pledge_id is null)
+    order by 1";
+
+const MOVES: &str = "
+    with sums as (
+        select campaign_id, generation, sum(pledged) as pledged, sum(authorized) as authorized,
+               sum(captured) as captured, sum(refunded) as refunded, sum(disputed) as disputed
+        from totals.totals_moves group by campaign_id, generation
     )
-    select coalesce(n.pledge_id, d.pledge_id)::text
-    from net n full join totals.donations d on d.pledge_id = n.pledge_id
-    where coalesce(n.net, 0) <> coalesce(d.net, 0)
+    select t.campaign_id::text
+    from totals.campaign_totals t
+    left join sums s on s.campaign_id = t.campaign_id and s.generation = t.generation
+    where (t.pledged, t.authorized, t.captured, t.refunded, t.disputed)
+          is distinct from
+          (coalesce(s.pledged, 0), coalesce(s.authorized, 0), coalesce(s.captured, 0), coalesce(s.refunded, 0),
+           coalesce(s.disputed, 0))
     order by 1";
 
 const DONORS: &str = "

@@ -56,7 +56,8 @@ const ELSEWHERE: &str = "
     where p.state is distinct from coalesce(t.to_state, 'PENDING')
     order by 1";
 
-/// After the first, each version is that of a step or of a declined try.
+/// After the first, each version is that of a step or of a declined try, or of money that went back in part, which
+/// leaves the payment where it stands.
 const UNEXPLAINED: &str = "
     select p.payment_id::text
     from payment.payments p
@@ -65,4 +66,6 @@ const UNEXPLAINED: &str = "
                      union select payment_id, version from payment.payment_attempts) each_one
                group by payment_id) t on t.payment_id = p.payment_id
     where (p.version, p.version - 1) is distinct from (coalesce(t.newest, 1), coalesce(t.versions, 0))
+      and not exists (select from payment.refunds r where r.payment_id = p.payment_id)
+      and not exists (select from payment.disputes d where d.payment_id = p.payment_id)
     order by 1";

@@ -41,6 +41,9 @@ fn row(entry: &Entry) -> String {
         Kind::Pledge => "pledge",
         Kind::Payment => "payment",
         Kind::Confirm => "confirm",
+        Kind::Challenge => "challenge",
+        Kind::Cancel => "cancel",
+        Kind::Refund => "refund",
     };
     let outcome = match entry.outcome {
         Outcome::Ok => "ok",

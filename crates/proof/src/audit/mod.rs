@@ -33,6 +33,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 
 pub use fleet::Held;
+pub(crate) use groups::{GROUPS, partitions};
 pub use report::{Finding, Report, Verdict};
 pub use sources::Sources;
 

@@ -22,6 +22,10 @@ pub(super) struct Size {
     pub(super) lines: u64,
     /// Intents.
     pub(super) intents: usize,
+    /// Refunds.
+    pub(super) refunds: usize,
+    /// Disputes.
+    pub(super) disputes: usize,
     /// Events that we acknowledged.
     pub(super) acked: usize,
 }
@@ -34,11 +38,26 @@ pub(super) async fn lay_out(bench: &mut Bench, path: &Path) -> Result<Size> {
     let size = Size {
         lines: said.lines,
         intents: said.intents.len(),
+        refunds: said.intents.values().map(|one| one.refunds.len()).sum(),
+        disputes: said.intents.values().map(|one| one.disputes.len()).sum(),
         acked: said.acked.len(),
     };
     let into = "copy psp_intents (intent, payment_id, pledge_id, currency, status, held, taken, refunded, disputed,
                 told_by) from stdin";
-    bench.fill(into, said.intents.into_iter().map(row)).await?;
+    bench.fill(into, said.intents.iter().map(row)).await?;
+    let into = "copy psp_refunds (refund, intent, refund_id, amount, status) from stdin";
+    let refunds = said.intents.iter().flat_map(|(intent, one)| {
+        let row = move |part: &Back| part.refund_row(intent);
+        one.refunds.iter().map(row)
+    });
+    bench.fill(into, refunds).await?;
+    let into = "copy psp_disputes (dispute, intent, amount, status) from stdin";
+    let disputes = said.intents.iter().flat_map(|(intent, one)| {
+        let row =
+            move |part: &Back| format!("{}\t{intent}\t{}\t{}", part.id, part.amount, part.status);
+        one.disputes.iter().map(row)
+    });
+    bench.fill(into, disputes).await?;
     let into = "copy psp_acked (event) from stdin";
     bench.fill(into, said.acked.into_iter()).await?;
     Ok(size)
@@ -61,9 +80,27 @@ struct Intent {
     status: String,
     held: i64,
     taken: i64,
-    refunded: i64,
-    disputed: i64,
+    refunds: Vec<Back>,
+    disputes: Vec<Back>,
     told_by: Option<String>,
+}
+
+/// A refund, or a dispute.
+struct Back {
+    id: String,
+    ours: Option<Uuid>,
+    amount: i64,
+    status: String,
+}
+
+impl Back {
+    fn refund_row(&self, intent: &str) -> String {
+        let ours = null(self.ours);
+        format!(
+            "{}\t{intent}\t{ours}\t{}\t{}",
+            self.id, self.amount, self.status
+        )
+    }
 }
 
 /// A line, as far as the audit needs it. The simulator's own types stay its own: what it writes is all that we know.
@@ -95,8 +132,11 @@ struct ChargeFact<'a> {
 
 #[derive(Deserialize)]
 struct Part<'a> {
+    id: &'a str,
     amount: i64,
     status: &'a str,
+    #[serde(default)]
+    metadata: Metadata,
 }
 
 #[derive(Deserialize)]
@@ -116,11 +156,8 @@ struct Terms<'a> {
     metadata: Metadata,
 }
 
-#[derive(Default, Deserialize)]
-struct Metadata {
-    payment_id: Option<String>,
-    pledge_id: Option<String>,
-}
+/// Ids of ours that we had the provider keep.
+type Metadata = HashMap<String, String>;
 
 #[derive(Deserialize)]
 struct EventFact<'a> {
@@ -203,11 +240,10 @@ impl Said {
             return Ok(());
         };
         let IntentFact { terms, .. } = &fact.intent;
-        let uuid = |text: &Option<String>| text.as_deref().and_then(|text| text.parse().ok());
         if !self.intents.contains_key(terms.id) {
             let fresh = Intent {
-                payment_id: uuid(&terms.metadata.payment_id),
-                pledge_id: uuid(&terms.metadata.pledge_id),
+                payment_id: uuid(terms.metadata.get("payment_id")),
+                pledge_id: uuid(terms.metadata.get("pledge_id")),
                 currency: terms.currency.to_uppercase(),
                 ..Intent::default()
             };
@@ -219,8 +255,8 @@ impl Said {
             intent.held = fact.intent.capturable;
             intent.taken = fact.intent.received;
             if let Some(charge) = &fact.charge {
-                intent.refunded = sum(&charge.refunds, "succeeded");
-                intent.disputed = sum(&charge.disputes, "lost");
+                intent.refunds = charge.refunds.iter().map(Part::kept).collect();
+                intent.disputes = charge.disputes.iter().map(Part::kept).collect();
             }
             let told = fact.events.iter().find(|event| event.name == TAKEN);
             if let Some(told) = told {
@@ -231,14 +267,32 @@ impl Said {
     }
 }
 
-fn sum(parts: &[Part<'_>], status: &str) -> i64 {
+impl Part<'_> {
+    fn kept(&self) -> Back {
+        Back {
+            id: self.id.to_owned(),
+            ours: uuid(self.metadata.get("refund_id")),
+            amount: self.amount,
+            status: self.status.to_owned(),
+        }
+    }
+}
+
+fn sum(parts: &[Back], status: &str) -> i64 {
     let counted = parts.iter().filter(|part| part.status == status);
     counted.map(|part| part.amount).sum()
 }
 
-fn row((id, intent): (String, Intent)) -> String {
+fn uuid(text: Option<&String>) -> Option<Uuid> {
+    text?.parse().ok()
+}
+
+fn null(id: Option<Uuid>) -> String {
+    id.map_or_else(|| r"\N".to_owned(), |id| id.to_string())
+}
+
+fn row((id, intent): (&String, &Intent)) -> String {
     let mut row = String::with_capacity(256);
-    let null = |id: Option<Uuid>| id.map_or_else(|| r"\N".to_owned(), |id| id.to_string());
     let told_by = intent.told_by.as_deref().unwrap_or(r"\N");
     let written = write!(
         row,
@@ -249,8 +303,8 @@ fn row((id, intent): (String, Intent)) -> String {
         intent.status,
         intent.held,
         intent.taken,
-        intent.refunded,
-        intent.disputed,
+        sum(&intent.refunds, "succeeded"),
+        sum(&intent.disputes, "lost"),
     );
     written.unwrap_or_else(|_| unreachable!("text can be added to"));
     row

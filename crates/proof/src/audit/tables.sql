@@ -14,6 +14,21 @@ create temp table psp_intents (
     told_by    text             -- the event that told of the taking
 );
 
+-- The provider's refunds and disputes as they stand at last, in its own words.
+create temp table psp_refunds (
+    refund    text not null,
+    intent    text not null,
+    refund_id uuid,           -- ours; null: made in the provider's own tools
+    amount    bigint not null,
+    status    text not null
+);
+create temp table psp_disputes (
+    dispute text not null,
+    intent  text not null,
+    amount  bigint not null,
+    status  text not null
+);
+
 -- The provider's events that were answered with 2xx.
 create temp table psp_acked (event text not null);
 
@@ -35,11 +50,21 @@ create temp table told_payments (
     state       text   not null,
     currency    text   not null,
     amount      bigint not null,
+    extras      bigint not null, -- what of the amount is not the gift
     authorized  bigint not null,
     captured    bigint not null,
     refunded    bigint not null,
     disputed    bigint not null
 );
+
+-- What of an amount is the campaign's: pro rata, rounded half to even. `extras` is what of the charge is not the gift.
+create function pg_temp.gift(amount bigint, charged bigint, extras bigint) returns bigint language sql immutable as $$
+    select case when extras = 0 then amount else (
+        select floor + case when rest * 2 > charged or rest * 2 = charged and floor % 2 = 1 then 1 else 0 end
+        from (select div(amount::numeric * (charged - extras), charged)::bigint as floor,
+                     mod(amount::numeric * (charged - extras), charged)::bigint as rest) as divided
+    ) end
+$$;
 
 -- Mails in the mailbox, by the payment that they thank for.
 create temp table mails (payment_id uuid not null, at timestamptz not null);

@@ -4,7 +4,11 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use common::{events::topics, money::Money, payment::State};
+use common::{
+    events::topics,
+    money::{Extras, Money},
+    payment::State,
+};
 use rdkafka::{
     ClientConfig, Message, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
@@ -51,7 +55,7 @@ pub(super) async fn lay_out(bench: &mut Bench, brokers: &str, prefix: &str) -> R
         });
         bench.fill(into, told).await?;
         let into = "copy told_payments (payment_id, pledge_id, campaign_id, donor_ref, version, state, currency, amount,
-                    authorized, captured, refunded, disputed) from stdin";
+                    extras, authorized, captured, refunded, disputed) from stdin";
         bench.fill(into, part.payments.values().map(row)).await?;
         whole.add(part.topics);
     }
@@ -125,6 +129,8 @@ struct Snapshot {
     amount: Money,
     authorized: i64,
     captured: i64,
+    #[serde(default)]
+    extras: Extras,
     refunded: i64,
     disputed: i64,
 }
@@ -282,7 +288,7 @@ impl Part {
 
 fn row(payment: &Snapshot) -> String {
     format!(
-        "{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}",
+        "{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}",
         payment.payment_id,
         payment.pledge_id,
         payment.campaign_id,
@@ -291,6 +297,7 @@ fn row(payment: &Snapshot) -> String {
         payment.state.as_str(),
         payment.amount.currency.as_str(),
         payment.amount.minor,
+        payment.extras.sum(),
         payment.authorized,
         payment.captured,
         payment.refunded,

@@ -23,6 +23,8 @@ const PATIENCE: Duration = Duration::from_millis(2500);
 /// The pause before the second try; it doubles up to [`LONGEST`].
 const PAUSE: Duration = Duration::from_millis(50);
 const LONGEST: Duration = Duration::from_millis(400);
+/// The card whose bank asks its owner first.
+pub(super) const ASKING_CARD: &str = "pm_card_threeDSecure2Required";
 /// How long a donor goes on asking for one thing.
 const PERSISTENCE: Duration = Duration::from_secs(6);
 
@@ -34,6 +36,9 @@ pub(super) struct Client {
     journal: Journal,
     clock: Clock,
     next: AtomicU64,
+    /// Gifts whose card was taken: what the operator may give back.
+    paid: Mutex<Vec<Pledged>>,
+    admin: String,
     give_up: Instant,
     contradictions: Mutex<Vec<String>>,
 }
@@ -55,6 +60,9 @@ pub(super) struct Operation {
 pub(super) struct Gift {
     pub(super) campaign: Uuid,
     pub(super) amount: i64,
+    /// For the platform, in minor units; nothing most of the time.
+    pub(super) tip: i64,
+    pub(super) covers_fee: bool,
     pub(super) email: String,
 }
 
@@ -89,6 +97,8 @@ impl Client {
             journal: Journal::create(journal)?,
             clock: Clock::system(),
             next: AtomicU64::new(1),
+            paid: Mutex::default(),
+            admin: world.admin.clone(),
             give_up,
             contradictions: Mutex::default(),
         })
@@ -101,11 +111,19 @@ impl Client {
     }
 
     /// A pledge that is about to be made. Its donor has an address that nobody else has.
-    pub(super) fn wish(&self, campaign: Uuid, amount: i64) -> Operation {
+    pub(super) fn wish(
+        &self,
+        campaign: Uuid,
+        amount: i64,
+        tip: i64,
+        covers_fee: bool,
+    ) -> Operation {
         let op = self.next.fetch_add(1, Ordering::Relaxed);
         let gift = Gift {
             campaign,
             amount,
+            tip,
+            covers_fee,
             email: format!("donor-{op}@example.org"),
         };
         Operation {
@@ -122,12 +140,16 @@ impl Client {
     /// Sends a wish, again and again with the same key, until it is answered; none when it is refused, or never
     /// answered.
     pub(super) async fn pledge(&self, wish: &Operation) -> Result<Option<Pledged>> {
-        let body = json!({
+        let mut body = json!({
             "campaign_id": wish.gift.campaign,
             "amount": { "amount": wish.gift.amount, "currency": "USD" },
             "donor": { "name": "Ada", "email": wish.gift.email },
             "visibility": if wish.op.is_multiple_of(3) { "ANONYMOUS" } else { "PUBLIC" },
+            "cover_fee": wish.gift.covers_fee,
         });
+        if wish.gift.tip > 0 {
+            body["tip"] = json!({ "amount": wish.gift.tip, "currency": "USD" });
+        }
         let answer = self
             .persist(wish, || {
                 let request = self.http.post(format!("{}/api/pledges", self.gateway));
@@ -162,13 +184,76 @@ impl Client {
         card: &str,
     ) -> Result<bool> {
         let intent = secret.split("_secret_").next().unwrap_or_default();
-        let operation = self.about(pledged, Kind::Confirm, Some(intent));
+        let kind = if card == ASKING_CARD {
+            Kind::Challenge
+        } else {
+            Kind::Confirm
+        };
+        let operation = self.about(pledged, kind, Some(intent));
         let url = format!("{}/v1/payment_intents/{intent}/confirm", self.provider);
         let form = [("client_secret", secret), ("payment_method", card)];
         let answer = self
             .persist(&operation, || self.http.post(&url).form(&form))
             .await?;
+        if answer.is_some() {
+            let mut paid = self.paid.lock().unwrap_or_else(PoisonError::into_inner);
+            paid.push(pledged.clone());
+        }
         Ok(answer.is_some())
+    }
+
+    /// Proves to the bank who pays, as the page does that the provider sends the payer to. Clicking again does no harm.
+    pub(super) async fn prove(&self, secret: &str) {
+        let intent = secret.split("_secret_").next().unwrap_or_default();
+        let url = format!("{}/authenticate/{intent}", self.provider);
+        let form = [("client_secret", secret), ("action", "authenticate")];
+        for _ in 0..5 {
+            let sent = self.http.post(&url).form(&form).send().await;
+            if sent.is_ok_and(|reply| reply.status().is_success()) {
+                return;
+            }
+            tokio::time::sleep(LONGEST).await;
+        }
+    }
+
+    /// Calls a gift off.
+    pub(super) async fn cancel(&self, pledged: &Pledged) -> Result<()> {
+        let operation = self.about(pledged, Kind::Cancel, None);
+        let url = format!("{}/api/pledges/{}/cancel", self.gateway, pledged.pledge_id);
+        let request = || {
+            let request = self.http.post(&url);
+            request
+                .header("idempotency-key", operation.key.to_string())
+                .header("x-guest-token", &pledged.guest_token)
+        };
+        self.persist(&operation, request).await?;
+        Ok(())
+    }
+
+    /// Gives back this much of a gift, as an admin.
+    pub(super) async fn refund(&self, pledged: &Pledged, amount: i64) -> Result<()> {
+        let mut operation = self.about(pledged, Kind::Refund, None);
+        operation.gift.amount = amount;
+        let body = json!({
+            "amount": { "amount": amount, "currency": "USD" },
+            "reason": "asked for by the donor",
+        });
+        let url = format!(
+            "{}/api/payments/{}/refunds",
+            self.gateway, pledged.payment_id
+        );
+        let request = || {
+            let request = self.http.post(&url).bearer_auth(&self.admin).json(&body);
+            request.header("idempotency-key", operation.key.to_string())
+        };
+        self.persist(&operation, request).await?;
+        Ok(())
+    }
+
+    /// The gifts whose card was taken so far.
+    pub(super) fn paid(&self) -> Vec<Pledged> {
+        let paid = self.paid.lock();
+        paid.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Reads a page, for the load that it is; a guest shows the token.
@@ -235,7 +320,8 @@ impl Client {
         let code = code.into_iter().find_map(Value::as_str).map(str::to_owned);
         let outcome = outcome(status, code.as_deref());
         let acknowledged = (outcome == Outcome::Ok).then_some(&body);
-        let id = |path: &str| acknowledged?.pointer(path)?.as_str()?.parse().ok();
+        let id =
+            |path: &str| -> Option<Uuid> { acknowledged?.pointer(path)?.as_str()?.parse().ok() };
         self.journal.add(&Entry {
             op: operation.op,
             key: operation.key,
@@ -250,7 +336,10 @@ impl Client {
             email: operation.gift.email.clone(),
             pledge_id: operation.pledge_id.or_else(|| id("/pledge/id")),
             payment_id: operation.payment_id.or_else(|| id("/payment_id")),
-            intent: operation.intent.clone(),
+            intent: match operation.kind {
+                Kind::Refund => id("/id").map(|id| id.to_string()),
+                _ => operation.intent.clone(),
+            },
         })?;
         Ok(Answer { outcome, body })
     }

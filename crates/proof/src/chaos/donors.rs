@@ -7,18 +7,28 @@ use futures::future::{join, try_join};
 use rand::{RngExt, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 use uuid::Uuid;
 
-use super::client::{Client, Pledged};
+use super::client::{ASKING_CARD, Client, Operation, Pledged};
 
 const GOOD_CARD: &str = "pm_card_visa";
 const BAD_CARD: &str = "pm_card_chargeDeclined";
 
-/// How a gift goes, and how many of ten go so.
-const STORIES: [(Story, u32); 5] = [
-    (Story::Pays, 3),
+/// A card whose owner complains to the bank later.
+const DISPUTING_CARD: &str = "pm_card_createDispute";
+/// A card that a refund never reaches: it fails after a while.
+const CLOSED_CARD: &str = "pm_card_refundFail";
+
+/// How a gift goes, and how many of nineteen go so.
+const STORIES: [(Story, u32); 10] = [
+    (Story::Pays, 4),
     (Story::PaysAtSecondTry, 2),
     (Story::ClicksTwice, 3),
     (Story::LeavesBeforePaying, 1),
     (Story::LeavesAtOnce, 1),
+    (Story::CallsOff, 1),
+    (Story::CallsOffWhilePaying, 2),
+    (Story::Proves, 2),
+    (Story::Disputes, 2),
+    (Story::IsHardToRefund, 1),
 ];
 
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +38,11 @@ enum Story {
     ClicksTwice,
     LeavesBeforePaying,
     LeavesAtOnce,
+    CallsOff,
+    CallsOffWhilePaying,
+    Proves,
+    Disputes,
+    IsHardToRefund,
 }
 
 /// Gives one gift after another until the time is over, and ends the last one.
@@ -40,33 +55,30 @@ pub(super) async fn give(client: &Client, campaign: Uuid, seed: u64, until: Inst
         let amount = random.random_range(100..=50_000);
         let asks_again = random.random_bool(0.3);
         let pause = Duration::from_millis(random.random_range(10..=150));
-        tell(client, campaign, amount, *story, asks_again).await?;
+        let tip = random.random_range(1..=900);
+        let tip = if random.random_bool(0.3) { tip } else { 0 };
+        let wish = client.wish(campaign, amount, tip, random.random_bool(0.3));
+        tell(client, &wish, *story, asks_again).await?;
         tokio::time::sleep(pause).await;
     }
     Ok(())
 }
 
-async fn tell(
-    client: &Client,
-    campaign: Uuid,
-    amount: i64,
-    story: Story,
-    asks_again: bool,
-) -> Result<()> {
-    let wish = client.wish(campaign, amount);
+async fn tell(client: &Client, wish: &Operation, story: Story, asks_again: bool) -> Result<()> {
     let pledged = if matches!(story, Story::ClicksTwice) {
-        let (one, other) = try_join(client.pledge(&wish), client.pledge(&wish)).await?;
+        let (one, other) = try_join(client.pledge(wish), client.pledge(wish)).await?;
         same(client, one.as_ref(), other.as_ref());
         one.or(other)
     } else {
-        client.pledge(&wish).await?
+        client.pledge(wish).await?
     };
     let Some(pledged) = pledged else {
         return Ok(());
     };
     if asks_again {
-        same(client, Some(&pledged), client.pledge(&wish).await?.as_ref());
+        same(client, Some(&pledged), client.pledge(wish).await?.as_ref());
     }
+    let campaign = pledged.gift.campaign;
     client
         .look(&format!("/api/campaigns/{campaign}/totals"), None)
         .await;
@@ -76,7 +88,11 @@ async fn tell(
             client.open(&pledged).await?;
             return Ok(());
         }
-        Story::Pays | Story::PaysAtSecondTry | Story::ClicksTwice => {}
+        Story::CallsOff => {
+            client.open(&pledged).await?;
+            return client.cancel(&pledged).await;
+        }
+        _ => {}
     }
     let secret = if matches!(story, Story::ClicksTwice) {
         let (one, other) = try_join(client.open(&pledged), client.open(&pledged)).await?;
@@ -96,7 +112,21 @@ async fn tell(
     if matches!(story, Story::PaysAtSecondTry) {
         client.confirm(&pledged, &secret, BAD_CARD).await?;
     }
-    client.confirm(&pledged, &secret, GOOD_CARD).await?;
+    let card = match story {
+        Story::Proves => ASKING_CARD,
+        Story::Disputes => DISPUTING_CARD,
+        Story::IsHardToRefund => CLOSED_CARD,
+        _ => GOOD_CARD,
+    };
+    let paying = client.confirm(&pledged, &secret, card);
+    if matches!(story, Story::CallsOffWhilePaying) {
+        try_join(paying, client.cancel(&pledged)).await?;
+    } else {
+        paying.await?;
+    }
+    if matches!(story, Story::Proves) {
+        client.prove(&secret).await;
+    }
     let (payment, guest) = (pledged.payment_id, Some(pledged.guest_token.as_str()));
     join(
         client.look(&format!("/api/payments/{payment}"), guest),

@@ -5,6 +5,7 @@
 
 mod client;
 mod donors;
+mod operator;
 mod perform;
 mod proxy;
 mod quiet;
@@ -13,6 +14,7 @@ mod run;
 mod schedule;
 mod world;
 
+pub use proxy::{Cut, Proxy};
 pub use report::{Outcome, Seen};
 pub use run::{Plan, run};
 pub use schedule::{Kind, Schedule, Window};

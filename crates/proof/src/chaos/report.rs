@@ -41,7 +41,7 @@ pub struct Outcome {
     /// The seed that it was run with.
     pub seed: u64,
     /// What clients saw.
-    pub seen: [(Kind, Seen); 3],
+    pub seen: [(Kind, Seen); 5],
     /// Processes that ended without being asked to.
     pub deaths: Vec<String>,
     /// What the audit found. What clients noticed by themselves is in it, and so is what did not come to rest.
@@ -72,6 +72,9 @@ impl fmt::Display for Outcome {
                 Kind::Pledge => "pledges",
                 Kind::Payment => "payments opened",
                 Kind::Confirm => "cards",
+                Kind::Challenge => "asking cards",
+                Kind::Cancel => "cancellations",
+                Kind::Refund => "refunds",
             };
             let Seen {
                 acknowledged,

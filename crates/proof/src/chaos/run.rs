@@ -16,6 +16,7 @@ use xtask::{
 use super::{
     client::Client,
     donors,
+    operator::Operator,
     perform::Performer,
     quiet,
     report::{Outcome, Seen},
@@ -23,7 +24,7 @@ use super::{
     world::World,
 };
 use crate::{
-    audit::{self, Finding, Report},
+    audit::{Finding, Report},
     journal,
 };
 
@@ -82,9 +83,7 @@ pub async fn run(options: Options, plan: &Plan) -> Result<Outcome> {
     let journal = run_dir.join("journal.jsonl");
     let deaths_and_doubts = load(&world, plan, &journal).await?;
     ui::step("everything is healed; waiting until all has settled");
-    let unsettled = quiet::settle(&world, plan.patience).await?;
-    ui::step("auditing");
-    let mut report = audit::audit(&world.sources).await?;
+    let (unsettled, mut report) = quiet::rest(&world, plan.patience).await?;
     let (deaths, doubts) = deaths_and_doubts;
     add(&mut report, "I1", "donors were told both", doubts);
     let what = format!("not settled after {} s", plan.patience.as_secs());
@@ -94,6 +93,8 @@ pub async fn run(options: Options, plan: &Plan) -> Result<Outcome> {
         journal::Kind::Pledge,
         journal::Kind::Payment,
         journal::Kind::Confirm,
+        journal::Kind::Cancel,
+        journal::Kind::Refund,
     ];
     world.stop();
     Ok(Outcome {
@@ -112,14 +113,22 @@ async fn load(
     journal: &std::path::Path,
 ) -> Result<(Vec<String>, Vec<String>)> {
     let schedule = plan.schedule();
+    let middle = Instant::now() + plan.length / 2;
     let until = Instant::now() + plan.length;
     let client = Arc::new(Client::new(world, journal, until + LAST_TRIES)?);
     let mut donors = JoinSet::new();
     for donor in 0..plan.donors {
-        let (client, campaign) = (client.clone(), world.campaign);
+        let client = client.clone();
+        let campaign = if donor % 4 == 3 {
+            world.doomed
+        } else {
+            world.campaign
+        };
         let seed = plan.seed.wrapping_mul(1000).wrapping_add(donor);
         donors.spawn(async move { donors::give(&client, campaign, seed, until).await });
     }
+    let operator = Operator::new(world, client.clone(), plan.seed)?;
+    donors.spawn(async move { operator.work(middle, until).await });
     let mut performer = Performer::new(world)?;
     tokio::task::block_in_place(|| {
         if let Some(faults) = &plan.provider {
@@ -129,7 +138,7 @@ async fn load(
         performer.heal()
     })?;
     while let Some(ended) = donors.join_next().await {
-        ended.context("a donor panicked")??;
+        ended.context("a donor or the operator panicked")??;
     }
     Ok((performer.deaths, client.contradictions()))
 }

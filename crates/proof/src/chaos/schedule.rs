@@ -49,9 +49,10 @@ pub enum Kind {
     CutReply,
     /// The answer breaks off in the middle.
     CutMiddle,
-    /// The provider sends its webhooks twice, late and in another order, and strangers send some as well.
+    /// The provider sends its webhooks twice, late and in another order, loses some for good, and strangers send some as
+    /// well.
     Webhooks,
-    /// The provider does what we ask, and does not answer.
+    /// The provider does what we ask, and does not answer, or says that it failed.
     Silence,
 }
 
@@ -116,13 +117,15 @@ impl Window {
     /// The body for the provider's simulator.
     pub(super) fn faults(&self) -> Value {
         if self.kind == Kind::Silence {
-            return json!({ "seed": self.seed, "timeout_after": 0.3 });
+            return json!({ "seed": self.seed, "timeout_after": 0.3, "error_after": 0.15 });
         }
         json!({
             "seed": self.seed,
             "duplicate": 0.4,
             "reorder": 0.4,
             "delay": { "probability": 0.3, "max_ms": 1500 },
+            "drop": 0.15,
+            "never_generated": 0.1,
             "forge": 0.1,
             "stray": 0.1,
         })
@@ -147,7 +150,7 @@ impl fmt::Display for Window {
             Kind::Freeze => write!(f, "stop {target}")?,
             Kind::CutReply => write!(f, "lose database replies to {target}")?,
             Kind::CutMiddle => write!(f, "break database replies to {target}")?,
-            Kind::Webhooks => write!(f, "webhooks twice, late, out of order, forged")?,
+            Kind::Webhooks => write!(f, "webhooks twice, late, out of order, forged, lost")?,
             Kind::Silence => write!(f, "no answer from {target}")?,
         }
         write!(f, " for {:.1} s", self.lasts.as_secs_f64())

@@ -15,12 +15,20 @@ use xtask::{
     settings,
 };
 
-use super::proxy::Proxy;
+use super::{operator::Office, proxy::Proxy};
 use crate::audit::Sources;
 
-/// How soon the payment service repeats a call to the provider that had no answer. In production it waits longer;
-/// here the run does.
-const RESOLVE_MS: [(&str, &str); 2] = [("RESOLVE_EVERY_MS", "1000"), ("RESOLVE_AFTER_MS", "6000")];
+/// How soon the payment service repeats a call to the provider that had no answer, and asks about what webhooks have not
+/// told. In production it waits longer; here the run does.
+const CADENCES: [(&str, &str); 7] = [
+    ("RESOLVE_EVERY_MS", "1000"),
+    ("RESOLVE_AFTER_MS", "6000"),
+    ("RECONCILE_AFTER_MS", "4000"),
+    ("SETTLE_LOOK_AFTER_MS", "4000"),
+    ("SWEEP_EVERY_MS", "3000"),
+    ("REFUNDS_PER_SECOND", "1000"),
+    ("REFUND_APPROVAL_MINOR", "1000000000000"),
+];
 
 /// A fleet on servers of its own, in a run directory of its own. What PostgreSQL acknowledges survives its death.
 ///
@@ -53,6 +61,12 @@ pub(super) struct World {
     pub(super) gateway: String,
     pub(super) provider: String,
     pub(super) campaign: Uuid,
+    /// The campaign that is called off in the middle.
+    pub(super) doomed: Uuid,
+    /// An admin's access token.
+    pub(super) admin: String,
+    /// What the merchant shows the provider.
+    pub(super) psp_key: String,
     pub(super) sources: Sources,
     pub(super) proxies: BTreeMap<&'static str, Proxy>,
     fleet: Arc<Mutex<Fleet>>,
@@ -79,9 +93,11 @@ impl World {
             options = options.env(service, "DATABASE_URL", &url.replace(&at, &through));
             proxies.insert(service, proxy);
         }
-        for (name, value) in RESOLVE_MS {
+        for (name, value) in CADENCES {
             options = options.env("payment", name, value);
         }
+        // A member that a dead broker left hanging is replaced while the run still waits.
+        options = options.env("*", "KAFKA_SILENCE_MS", "15000");
         if let Some(guard) = without {
             options = options.env("*", "CFA_WITHOUT", guard);
         }
@@ -92,7 +108,11 @@ impl World {
             let campaign = fleet.seed()?;
             anyhow::Ok((fleet, campaign))
         })?;
+        let office = Office::open(&fleet.gateway(), &secrets).await?;
         Ok(Self {
+            doomed: office.campaign().await?,
+            admin: office.token,
+            psp_key: secrets.psp_secret_key,
             gateway: fleet.gateway(),
             provider: fleet.psp(),
             campaign: campaign.parse().context("the campaign's id")?,

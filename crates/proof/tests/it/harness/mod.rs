@@ -10,7 +10,9 @@
 
 mod cache;
 mod caretaker;
+mod disturb;
 mod donor;
+mod load;
 mod provider;
 mod spans;
 mod still;
@@ -25,12 +27,16 @@ use std::{
 
 use tokio::runtime::{Builder, Runtime};
 use xtask::{
-    fleet::{Lock, Options},
+    fleet::{Fleet, Lock, Options},
     settings,
 };
 
+pub use disturb::counted;
 pub use donor::{Gift, Intent, Wish, as_a_client};
+pub use load::{Load, sum};
 pub use provider::{event, now, sign};
+pub use still::Copy;
+pub use topics::Record;
 pub use world::{World, success};
 
 /// One runtime for all tests, because connections must not end with the test that made them.
@@ -61,7 +67,11 @@ pub fn rough(test: impl AsyncFnOnce(&'static World)) {
     static ROUGH: Started = OnceLock::new();
     static TURN: Mutex<()> = Mutex::new(());
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-    let world = of(&ROUGH, || Options::for_test_with_backends("rough"));
+    let world = of(&ROUGH, || {
+        // The second ones run only where a test starts them.
+        let options = Options::for_test_with_backends("rough")?;
+        Ok(options.replicas("pledge", 2).replicas("totals", 2))
+    });
     RUNTIME.block_on(async {
         world.heal().await;
         test(world).await;
@@ -75,6 +85,18 @@ pub fn still(test: impl AsyncFnOnce(&'static World)) {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let world = of(&STILL, || Options::for_test("still"));
     RUNTIME.block_on(test(world));
+}
+
+/// Runs a test on a fleet of its own, which ends with it.
+pub fn own(name: &str, test: impl FnOnce(&Fleet)) {
+    let slot = slot();
+    let world = {
+        let _inside = RUNTIME.enter();
+        let options = Options::for_test(name).expect("the servers are known");
+        World::start(options, slot)
+            .unwrap_or_else(|error| panic!("the fleet did not start: {error:?}"))
+    };
+    test(&world.fleet());
 }
 
 fn of(started: &'static Started, plan: fn() -> anyhow::Result<Options>) -> &'static World {

@@ -1,8 +1,9 @@
 //! A fleet that has come to rest: gifts were given, everything has settled, and then the services were ended.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::PoisonError};
 
 use proof::audit::{Report, Sources, audit};
+use testkit::eventually;
 use uuid::Uuid;
 use xtask::fleet::{DatabaseUrl, Psql, SERVICES};
 
@@ -46,15 +47,27 @@ impl World {
             }
         });
         self.db.close().await;
+        // What is left of this fleet needs no processor.
+        drop(
+            self.slot
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take(),
+        );
     }
 
     /// A copy of the database. The services must have ended.
     pub fn copy(&self) -> Copy {
-        let sources = self.sources();
-        let original: DatabaseUrl = sources.database_url.parse().expect("a URL");
+        Copy::of(self.sources()).unwrap_or_else(|error| panic!("{error:#}"))
+    }
+}
+
+impl Copy {
+    fn of(sources: Sources) -> anyhow::Result<Self> {
+        let original: DatabaseUrl = sources.database_url.parse()?;
         let name = format!("copy_{}", Uuid::new_v4().simple());
         let make = format!("create database {name} template {}", original.database());
-        let copy = Copy {
+        let copy = Self {
             url: original.with_database(&name),
             sources: Sources {
                 database_url: original.with_database(&name).to_string(),
@@ -62,13 +75,24 @@ impl World {
             },
             name,
         };
-        copy.elsewhere(&make)
-            .unwrap_or_else(|error| panic!("{error:#}"));
-        copy
+        copy.elsewhere(&make)?;
+        Ok(copy)
     }
-}
 
-impl Copy {
+    /// Another copy of this one, as soon as the last session in it has ended.
+    pub async fn again(&self) -> Self {
+        eventually("nobody is in the database", async || {
+            Self::of(self.sources.clone()).ok()
+        })
+        .await
+    }
+
+    /// What the database answers to a statement.
+    pub fn ask(&self, sql: &str) -> String {
+        let asked = Psql::new(&self.url).and_then(|psql| psql.query(sql));
+        asked.unwrap_or_else(|error| panic!("{error:#} in {sql}"))
+    }
+
     /// Changes the copy as superuser, with every trigger and constraint trigger asleep.
     pub fn change(&self, sql: &str) {
         let asleep = format!("set session_replication_role = replica; {sql}");

@@ -15,6 +15,9 @@ const ABORT_AT: &str = "CFA_ABORT_AT";
 /// SIGABRT, by which a process ends at a crash point.
 const ABORTED: i32 = 6;
 
+/// Processes that run only where a test starts them.
+const SPARES: [&str; 2] = ["pledge-2", "totals-2"];
+
 /// Who consumes what.
 const GROUPS: [(&str, &[&str]); 6] = [
     ("pledge-campaigns", &["cfa.campaign.state.v1"]),
@@ -47,8 +50,7 @@ impl World {
 
     /// Starts a process, without any crash point.
     pub fn start_again(&self, name: &str) {
-        block_in_place(|| self.fleet().start(name, &[]))
-            .unwrap_or_else(|error| panic!("{error:#}"));
+        self.start_with(name, &[]);
     }
 
     /// Restarts a service so that it dies at a crash point. Nothing must be on its way, or it dies too early.
@@ -122,6 +124,7 @@ impl World {
 
     /// Sets everything right that the test before has left.
     pub(super) async fn heal(&self) {
+        self.thaw_all();
         block_in_place(|| self.start_what_is_down()).unwrap_or_else(|error| panic!("{error:#}"));
         self.provider.resume().await;
     }
@@ -134,16 +137,20 @@ impl World {
             }
         }
         for name in fleet.names() {
+            let spare = SPARES.contains(&name.as_str());
+            let altered = self.altered(|altered| altered.remove(&name));
             let server = fleet.server(&name);
             let armed = server
                 .spec
                 .env
                 .iter()
                 .any(|(variable, _)| variable == ABORT_AT);
-            if armed {
+            if armed || spare {
                 server.kill();
+            } else if altered {
+                server.stop();
             }
-            if !server.is_running() {
+            if !spare && !server.is_running() {
                 fleet.start(&name, &[])?;
             }
         }

@@ -1,6 +1,7 @@
 //! A running fleet, and what every test needs of it.
 
 use std::{
+    collections::BTreeSet,
     process::Child,
     sync::{Mutex, PoisonError},
 };
@@ -36,11 +37,13 @@ pub struct World {
     /// The fleet's secrets.
     pub secrets: Secrets,
     pub(super) fleet: Mutex<Fleet>,
+    /// The processes that were started with an environment of their own.
+    pub(super) altered: Mutex<BTreeSet<String>>,
     pub(super) sentinels: OnceCell<String>,
     admin: OnceCell<String>,
     // In this order: the caretaker's pipe closes first, another fleet may start last.
     _caretaker: Child,
-    _slot: Lock,
+    pub(super) slot: Mutex<Option<Lock>>,
 }
 
 impl World {
@@ -73,10 +76,11 @@ impl World {
             spans,
             secrets: fleet.secrets().clone(),
             fleet: Mutex::new(fleet),
+            altered: Mutex::default(),
             sentinels: OnceCell::new(),
             admin: OnceCell::new(),
             _caretaker: caretaker,
-            _slot: slot,
+            slot: Mutex::new(Some(slot)),
         })
     }
 
@@ -190,14 +194,15 @@ impl World {
             .to_owned()
     }
 
+    /// Where a service is, for whoever goes around the gateway.
+    pub fn url(&self, name: &str) -> String {
+        self.fleet().url(name)
+    }
+
     /// What a service tells its monitoring.
     pub async fn metrics(&self, name: &str) -> String {
-        let url = self
-            .fleet
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .url(name);
-        let reply = self.client.get(format!("{url}/metrics")).send().await;
+        let url = format!("{}/metrics", self.url(name));
+        let reply = self.client.get(url).send().await;
         reply
             .expect("the service answers")
             .text()
