@@ -12,6 +12,7 @@ pub mod fleet;
 pub mod interrupt;
 pub mod load;
 pub mod run;
+pub mod schemathesis;
 pub mod settings;
 pub mod tidy;
 pub mod ui;

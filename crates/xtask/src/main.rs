@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use xtask::commands::{self, Audit, Chaos, Load, Up};
+use xtask::commands::{self, Audit, Chaos, Fill, Load, Schemathesis, Up};
 use xtask::{interrupt, ui};
 
 /// The commands of the house.
@@ -32,6 +32,10 @@ enum Command {
     Audit(Audit),
     /// Breaks a fleet by a schedule while donors give, lets it heal, and audits it.
     Chaos(Chaos),
+    /// Sends a fleet whatever its OpenAPI document allows, and what it does not, and compares the answers with it.
+    Schemathesis(Schemathesis),
+    /// Gives a fleet that does not run a past of finished donations.
+    Fill(Fill),
     /// Measures what the platform can take on this machine, with release builds.
     Load(Load),
 }
@@ -44,25 +48,24 @@ fn main() -> ExitCode {
         Command::Test { args } => commands::test(&args).map(code_of),
         Command::Audit(args) => commands::audit(&args).map(code_of),
         Command::Chaos(args) => commands::chaos(&args).map(code_of),
-        Command::Load(args) => commands::load(&args).map(|sound| {
-            if sound {
-                ExitCode::SUCCESS
-            } else {
-                ExitCode::FAILURE
-            }
-        }),
-        Command::Lint => commands::lint().map(|clean| {
-            if clean {
-                ExitCode::SUCCESS
-            } else {
-                ExitCode::FAILURE
-            }
-        }),
+        Command::Schemathesis(args) => commands::schemathesis(&args).map(code_if),
+        Command::Load(args) => commands::load(&args).map(code_if),
+        Command::Lint => commands::lint().map(code_if),
+        Command::Fill(args) => commands::fill(&args).map(code_of),
     });
     done.unwrap_or_else(|error| {
         ui::fail(&error);
         ExitCode::from(if interrupt::asked() { 130 } else { 1 })
     })
+}
+
+/// Success, where all is as it should be.
+fn code_if(sound: bool) -> ExitCode {
+    if sound {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }
 
 /// The status of another program, as ours.

@@ -2,7 +2,7 @@
 //!
 //! The work is done by a program of its own, because this crate links no database and no broker driver.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 
 use anyhow::{Result, bail};
@@ -32,12 +32,22 @@ pub fn audit(args: &Audit) -> Result<ExitStatus> {
     } else {
         Profile::Dev
     };
-    let program = profile.build(&root)?.join("audit");
+    let folder = profile.build(&root)?;
+    run_in(&folder, args.run_dir.as_deref(), args.journal.as_deref())
+}
+
+/// Runs the program that was built into this folder.
+pub(super) fn run_in(
+    folder: &Path,
+    run_dir: Option<&Path>,
+    journal: Option<&Path>,
+) -> Result<ExitStatus> {
+    let program = folder.join("audit");
     if !program.is_file() {
         bail!("cargo has built no {}", program.display());
     }
     let mut command = Command::new(program);
-    let options = [("--run-dir", &args.run_dir), ("--journal", &args.journal)];
+    let options = [("--run-dir", run_dir), ("--journal", journal)];
     for (name, path) in options {
         if let Some(path) = path {
             command.arg(name).arg(path);

@@ -6,9 +6,10 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
+use super::{audit, fill};
 use crate::fleet::Profile;
 use crate::fleet::state::State;
-use crate::load::{self, Settings};
+use crate::load::{self, Settings, Standing, Stored};
 use crate::{run, settings, ui};
 
 /// Options of `load`.
@@ -23,6 +24,18 @@ pub struct Load {
     /// Whole donations per second while the way from capture to total is timed.
     #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..))]
     pub donations: u32,
+    /// The same once more, faster.
+    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..))]
+    pub fast_donations: u32,
+    /// Webhooks, each of another payment, that are sent back to back.
+    #[arg(long, default_value_t = 20_000)]
+    pub webhooks: usize,
+    /// Captures per second of one campaign.
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
+    pub viral: u32,
+    /// Compare an empty fleet with one that has so many payments, and time the audit of that; needs disk and minutes.
+    #[arg(long)]
+    pub stored: Option<u64>,
     /// Arrivals per second of the mix.
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
     pub mix: u32,
@@ -76,6 +89,45 @@ fn with_own_fleet(root: &Path, run_dir: &Path, args: &Load) -> Result<bool> {
     ended.map(|()| sound)
 }
 
+/// The same calls on an empty fleet and on one that has many payments, and the audit of those.
+fn stored(root: &Path, own: &Path, payments: u64, seconds: u64) -> Result<Stored> {
+    ui::step("single calls on an empty fleet");
+    let empty = stand(own, &["--fresh"], seconds)?;
+    ui::step(&format!("making up {payments} payments"));
+    let programs = Profile::Release.build(root)?;
+    // The services make their tables when they start.
+    xtask(own, &["up", "--release", "--fresh", "--detach"])?;
+    xtask(own, &["down"])?;
+    let began = Instant::now();
+    if !fill::run_in(&programs, payments, Some(own))?.success() {
+        bail!("the payments could not be made up");
+    }
+    let fill_seconds = began.elapsed().as_secs_f64();
+    let began = Instant::now();
+    let audited = audit::run_in(&programs, Some(own), None)?;
+    let audit_seconds = began.elapsed().as_secs_f64();
+    ui::step("single calls on the full fleet");
+    let full = stand(own, &[], seconds)?;
+    Ok(Stored {
+        payments,
+        fill_seconds,
+        empty,
+        full,
+        audit_seconds,
+        audit_held: audited.success(),
+    })
+}
+
+fn stand(own: &Path, fresh: &[&str], seconds: u64) -> Result<Standing> {
+    xtask(own, &[&["up", "--release", "--detach"], fresh].concat())?;
+    let standing = State::read(own)
+        .context("`up` left no fleet.json")
+        .and_then(|fleet| load::standing(own, &fleet, seconds));
+    let ended = xtask(own, &["down"]);
+    let standing = standing?;
+    ended.map(|()| standing)
+}
+
 /// This program once more, for another run directory. By this link it is found even when a build has replaced its file.
 fn xtask(run_dir: &Path, args: &[&str]) -> Result<()> {
     let mut command = Command::new("/proc/self/exe");
@@ -98,10 +150,17 @@ fn measure(
         connections: args.connections,
         seconds: args.seconds,
         donations: args.donations,
+        fast_donations: args.fast_donations,
+        webhooks: args.webhooks,
+        viral: args.viral,
         mix: args.mix,
         mix_seconds: args.mix_seconds,
     };
-    let report = load::run(root, fleet_dir, fleet, &settings, ready)?;
+    let mut report = load::run(root, fleet_dir, fleet, &settings, ready)?;
+    if let (Some(payments), Some(_own)) = (args.stored, ready) {
+        xtask(fleet_dir, &["down"])?;
+        report.stored = Some(stored(root, fleet_dir, payments, args.seconds)?);
+    }
     let file = run_dir.join("load.json");
     std::fs::write(&file, serde_json::to_string_pretty(&report)? + "\n")
         .with_context(|| format!("cannot write {}", file.display()))?;

@@ -11,7 +11,7 @@ use crate::fleet::{
     Attach, BackendOptions, Backends, Lock, cargo, install, leftovers, remove_data, remove_fleets,
     stripe, target_dir,
 };
-use crate::{interrupt, run, settings, ui};
+use crate::{interrupt, run, schemathesis, settings, ui};
 
 /// Provisions what the user does not bring, builds, runs the tests with the arguments passed on, and cleans up, also
 /// after ctrl-c. Returns how the tests ended.
@@ -24,7 +24,8 @@ pub fn test(args: &[String]) -> Result<ExitStatus> {
     clear(&run_dir)?;
     let attach = Attach::from_env();
     install::ensure_fleet(&attach)?;
-    let judges = stripe::judges();
+    let mut judges = stripe::judges();
+    judges.extend(schemathesis::judge());
 
     ui::step("building");
     // Services and tests in one go, so that no crate is built twice with different features.

@@ -19,11 +19,19 @@ pub const SERVICES: [&str; 7] = [
 pub const SIMULATORS: [&str; 2] = ["psp-sim", "mail-sim"];
 
 /// The event types that the provider is asked to send: those that move a payment.
-const PSP_EVENTS: [&str; 4] = [
+const PSP_EVENTS: [&str; 12] = [
     "payment_intent.amount_capturable_updated",
     "payment_intent.succeeded",
     "payment_intent.payment_failed",
     "payment_intent.canceled",
+    "refund.created",
+    "refund.updated",
+    "refund.failed",
+    "charge.dispute.created",
+    "charge.dispute.updated",
+    "charge.dispute.closed",
+    "charge.dispute.funds_withdrawn",
+    "charge.dispute.funds_reinstated",
 ];
 
 /// The facts that the environments are made from.
@@ -56,6 +64,8 @@ impl Facts<'_> {
         };
         add(&mut env, "TOKIO_WORKER_THREADS", threads);
         add(&mut env, "RUST_LOG", "info");
+        // The gateway notices at once that a process on the same machine has gone.
+        add(&mut env, "STOP_AFTER_MS", "0");
         // Memory that is free goes back at once, and the threads of Kafka's client, which is C, share one heap.
         add(&mut env, "MIMALLOC_PURGE_DELAY", "0");
         add(&mut env, "MALLOC_ARENA_MAX", "1");
@@ -122,11 +132,18 @@ impl Facts<'_> {
             "payment" => {
                 let psp = format!("http://127.0.0.1:{}", self.ports.psp);
                 add(env, "TOKEN_SECRET", &self.secrets.token_secret);
+                add(env, "SERVICE_SECRET", &self.secrets.service_secret);
                 add(env, "PSP_CHECKOUT_URL", format!("{psp}/pay"));
                 add(env, "PSP_URL", psp);
+                // The simulator bears whatever this machine can ask of it.
+                add(env, "PSP_RATE", "1000000");
                 add(env, "PSP_SECRET_KEY", &self.secrets.psp_secret_key);
                 add(env, "PSP_WEBHOOK_SECRET", &self.secrets.psp_webhook_secret);
                 add(env, "PUBLIC_URL", gateway);
+            }
+            "totals" => {
+                add(env, "SERVICE_SECRET", &self.secrets.service_secret);
+                add(env, "PAYMENT_URL", (self.upstreams)("payment").join(","));
             }
             "notification" => {
                 add(

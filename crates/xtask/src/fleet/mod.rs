@@ -59,5 +59,6 @@ pub use ports::{BackendPorts, Ports};
 pub use probe::Probe;
 pub use process::{Process, Spec};
 pub use secrets::Secrets;
+pub(crate) use seed::Api;
 pub use seed::{demo_campaign, first_active_campaign};
 pub use server::Server;

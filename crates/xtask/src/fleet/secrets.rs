@@ -33,6 +33,8 @@ pub struct Secrets {
     pub jwt_public_keys: String,
     /// Signs tickets and guest tokens.
     pub token_secret: String,
+    /// What one of our services shows to another.
+    pub service_secret: String,
     /// Makes a donor countable without an e-mail address.
     pub donor_ref_secret: String,
     /// Our key at the payment provider.
@@ -72,6 +74,7 @@ impl Secrets {
             jwt_public_keys: public_keys(&jwt_private_key)?,
             jwt_private_key,
             token_secret: secret("token-secret", "")?,
+            service_secret: secret("service-secret", "")?,
             donor_ref_secret: secret("donor-ref-secret", "")?,
             psp_secret_key: secret("psp-secret-key", "sk_test_")?,
             psp_webhook_secret: secret("psp-webhook-secret", "whsec_")?,

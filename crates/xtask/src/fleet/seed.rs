@@ -112,15 +112,16 @@ fn demo() -> Value {
     })
 }
 
-/// The public API.
-struct Api {
+/// The public API, as a patient client sees it.
+pub(crate) struct Api {
     base: String,
-    token: Option<String>,
+    /// Whom it calls as; nobody in particular, where there is none.
+    pub(crate) token: Option<String>,
     agent: ureq::Agent,
 }
 
 impl Api {
-    fn new(base: &str) -> Self {
+    pub(crate) fn new(base: &str) -> Self {
         let agent = ureq::Agent::config_builder()
             .timeout_global(Some(Duration::from_secs(30)))
             .http_status_as_error(false)
@@ -140,7 +141,7 @@ impl Api {
     }
 
     /// Posts with one key, however often the gateway has to be asked.
-    fn post(&self, path: &str, body: &Value) -> Result<Value> {
+    pub(crate) fn post(&self, path: &str, body: &Value) -> Result<Value> {
         let key = Uuid::new_v4().to_string();
         self.until_served(path, || {
             let mut request = self

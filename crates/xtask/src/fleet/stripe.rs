@@ -68,18 +68,22 @@ fn mock() -> Result<PathBuf> {
 }
 
 fn library() -> Result<PathBuf> {
-    let name = format!("stripe-python-{LIBRARY}");
-    once(&name, |part| {
+    python_package("stripe", LIBRARY)
+}
+
+/// A package of Python's with all that it needs, in a directory of its own for `PYTHONPATH`.
+pub(crate) fn python_package(package: &str, version: &str) -> Result<PathBuf> {
+    once(&format!("{package}-python-{version}"), |part| {
         let python = settings::find_program("python3").context("Python is not installed")?;
         let mut command = Command::new(python);
         command
             .current_dir(std::env::temp_dir())
             .args(["-m", "pip", "install", "--quiet", "--target"])
             .arg(part)
-            .arg(format!("stripe=={LIBRARY}"));
+            .arg(format!("{package}=={version}"));
         run::captured(&mut command)
             .map(drop)
-            .context("cannot install Stripe's Python library")
+            .with_context(|| format!("cannot install {package}, a package of Python's"))
     })
 }
 

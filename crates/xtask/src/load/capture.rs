@@ -11,15 +11,14 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
 
-use super::Settings;
 use super::client::Client;
 use super::donations::join;
 use super::latency::Latency;
 use crate::fleet::state::State;
 use crate::interrupt;
 
-/// Donors at work at most. A donation takes a tenth of a second, so this is enough for several hundred a second.
-const DONORS: usize = 64;
+/// Donors at work per hundred donations a second, each of which takes two tenths of a second or less.
+const DONORS_PER_HUNDRED: usize = 32;
 /// How often a donor asks for the total.
 const PAUSE: Duration = Duration::from_millis(25);
 /// The longest that a total may take.
@@ -40,19 +39,25 @@ pub struct Captures {
     pub to_total: Latency,
 }
 
-/// Donates at a steady rate and waits for each gift's total.
-pub fn drive(fleet: &State, settings: &Settings) -> Result<Captures> {
-    let campaigns = open_campaigns(fleet)?;
-    let count = usize::try_from(u64::from(settings.donations) * settings.seconds)?;
+/// How many donors, and so campaigns, a rate needs.
+pub fn donors(rate: u32) -> Result<usize> {
+    Ok((DONORS_PER_HUNDRED * usize::try_from(rate)?)
+        .div_ceil(100)
+        .max(1))
+}
+
+/// Donates at a steady rate and waits for each gift's total. There must be [`donors`] campaigns at least.
+pub fn drive(fleet: &State, campaigns: &[String], rate: u32, seconds: u64) -> Result<Captures> {
+    let campaigns = &campaigns[..donors(rate)?.min(campaigns.len())];
+    let count = usize::try_from(u64::from(rate) * seconds)?;
     let turn = AtomicUsize::new(0);
     let began = Instant::now();
     let times = std::thread::scope(|scope| {
         let donors: Vec<_> = campaigns
             .iter()
             .map(|campaign| {
-                scope.spawn(|| {
-                    donate_in_turn(fleet, campaign, &turn, count, began, settings.donations)
-                })
+                let turn = &turn;
+                scope.spawn(move || donate_in_turn(fleet, campaign, turn, count, began, rate))
             })
             .collect();
         join(donors)
@@ -67,17 +72,17 @@ pub fn drive(fleet: &State, settings: &Settings) -> Result<Captures> {
     Ok(Captures {
         count: times.len(),
         refused: tried - times.len(),
-        rate: settings.donations,
+        rate,
         per_second,
         to_total: Latency::of(times).context("no donation came through")?,
     })
 }
 
 /// One campaign for each donor, each with one gift already, so that every service knows of it.
-fn open_campaigns(fleet: &State) -> Result<Vec<String>> {
+pub fn open_campaigns(fleet: &State, count: usize) -> Result<Vec<String>> {
     let client = Client::new(fleet);
     let token = client.log_in(&fleet.admin.email, &fleet.admin.password)?;
-    let campaigns = (0..DONORS)
+    let campaigns = (0..count)
         .map(|number| client.open_campaign(&token, &format!("Load run, donor {number}")))
         .collect::<Result<Vec<_>>>()?;
     for campaign in &campaigns {

@@ -137,6 +137,41 @@ impl Client {
         Ok(id.to_owned())
     }
 
+    /// Works the provider's own controls.
+    pub fn control(&self, path: &str) -> Result<()> {
+        let reply = self
+            .agent
+            .post(format!("{}{path}", self.psp))
+            .send_empty()?;
+        if !reply.status().is_success() {
+            bail!("the provider answered {} to {path}", reply.status());
+        }
+        Ok(())
+    }
+
+    /// What the provider says, to the merchant where a key is given.
+    pub fn psp(&self, path: &str, key: Option<&str>) -> Result<Value> {
+        let mut request = self.agent.get(format!("{}{path}", self.psp));
+        if let Some(key) = key {
+            request = request.header("authorization", format!("Bearer {key}"));
+        }
+        Ok(request.call()?.body_mut().read_json()?)
+    }
+
+    /// The body of the success that an admin's call must be.
+    pub fn administer(&self, path: &str, token: &str) -> Result<Value> {
+        self.post(path, Some(token), &json!({}))?.required()
+    }
+
+    /// What an admin reads.
+    pub fn read(&self, path: &str, token: &str) -> Result<Value> {
+        let request = self.agent.get(format!("{}{path}", self.gateway));
+        let mut reply = request
+            .header("authorization", format!("Bearer {token}"))
+            .call()?;
+        Ok(reply.body_mut().read_json()?)
+    }
+
     fn post(&self, path: &str, token: Option<&str>, body: &Value) -> Result<Answer> {
         let mut request = self
             .agent

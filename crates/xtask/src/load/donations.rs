@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::Settings;
 use super::client::{Client, Paid};
+use super::lag;
 use super::latency::Latency;
 use crate::fleet::state::State;
 use crate::interrupt;
@@ -28,6 +29,8 @@ pub struct Donations {
     pub settling: f64,
     /// Donations per second, over all of it.
     pub per_second: f64,
+    /// The greatest age of a fact that waited to be published meanwhile, in seconds.
+    pub outbox_lag: f64,
     /// From the pledge to the provider's reply.
     pub donor: Latency,
 }
@@ -38,11 +41,13 @@ pub fn drive(fleet: &State, settings: &Settings) -> Result<Donations> {
     let before = watch.raised(&fleet.campaign_id)?;
     let began = Instant::now();
     let until = began + Duration::from_secs(settings.seconds);
-    let tried = std::thread::scope(|scope| {
-        let donors: Vec<_> = (0..settings.connections)
-            .map(|_| scope.spawn(|| donate_until(fleet, until)))
-            .collect();
-        join(donors)
+    let (tried, outbox_lag) = lag::during(fleet, || {
+        std::thread::scope(|scope| {
+            let donors: Vec<_> = (0..settings.connections)
+                .map(|_| scope.spawn(|| donate_until(fleet, until)))
+                .collect();
+            join(donors)
+        })
     })?;
     let ended = Instant::now();
     let paid: Vec<Paid> = tried.iter().flatten().copied().collect();
@@ -70,6 +75,7 @@ pub fn drive(fleet: &State, settings: &Settings) -> Result<Donations> {
         seconds,
         settling: ended.elapsed().as_secs_f64(),
         per_second,
+        outbox_lag,
         donor: Latency::of(donor).context("no donation came through")?,
     })
 }

@@ -9,6 +9,8 @@ use serde::Serialize;
 pub struct Latency {
     /// Half were faster.
     pub p50: f64,
+    /// 95 of 100 were faster.
+    pub p95: f64,
     /// 99 of 100 were faster.
     pub p99: f64,
     /// The slowest.
@@ -25,6 +27,7 @@ impl Latency {
         };
         Some(Self {
             p50: rank(50)?,
+            p95: rank(95)?,
             p99: rank(99)?,
             max: rank(100)?,
         })

@@ -7,11 +7,17 @@ mod backlog;
 mod capture;
 mod client;
 mod donations;
+mod lag;
 mod latency;
 mod machine;
 mod mix;
 mod pgbench;
+mod rebuild;
 mod report;
+mod signed;
+mod standing;
+mod webhooks;
+mod wire;
 mod wrk;
 
 use std::path::Path;
@@ -25,6 +31,7 @@ use crate::ui;
 
 pub use mix::program as k6;
 pub use report::Report;
+pub use standing::{Standing, Stored};
 pub use wrk::check as ensure_wrk;
 
 /// How often the first phase runs before it counts.
@@ -39,6 +46,12 @@ pub struct Settings {
     pub seconds: u64,
     /// Whole donations per second while the way from capture to total is timed.
     pub donations: u32,
+    /// The same once more, faster.
+    pub fast_donations: u32,
+    /// Webhooks, each of another payment, that are sent back to back.
+    pub webhooks: usize,
+    /// Captures per second of one campaign.
+    pub viral: u32,
     /// Arrivals per second of the mix.
     pub mix: u32,
     /// Length of the mix, in seconds.
@@ -64,13 +77,33 @@ pub fn run(
     let yardstick = pgbench::drive(root, fleet, settings)?;
     ui::step("totals through the gateway");
     let totals = wrk::drive(root, "totals", fleet, settings)?;
-    ui::step(&format!(
-        "{} whole donations a second, each timed until it is in the total",
-        settings.donations
-    ));
-    let captures = capture::drive(fleet, settings)?;
+    let donors = capture::donors(settings.donations.max(settings.fast_donations))?;
+    let campaigns = capture::open_campaigns(fleet, donors)?;
+    let timed = |rate| {
+        ui::step(&format!(
+            "{rate} whole donations a second, each timed until it is in the total"
+        ));
+        capture::drive(fleet, &campaigns, rate, settings.seconds)
+    };
+    let captures = timed(settings.donations)?;
+    let fast_captures = timed(settings.fast_donations)?;
     ui::step("whole donations back to back");
     let donations = donations::drive(fleet, settings)?;
+    backlog::drain(fleet)?;
+    ui::step("webhooks of payments that wait for them");
+    let connections = settings.connections;
+    let webhooks = webhooks::drive(fleet, run_dir, &campaigns, settings.webhooks, connections)?;
+    ui::step(&format!(
+        "{} captures a second of one campaign",
+        settings.viral
+    ));
+    let viral = webhooks::viral(
+        fleet,
+        run_dir,
+        &campaigns[0],
+        settings.viral,
+        settings.seconds,
+    )?;
     backlog::drain(fleet)?;
     let mix = if let Some(k6) = mix::program() {
         ui::step(&format!("the mix at {} a second, by k6", settings.mix));
@@ -79,6 +112,12 @@ pub fn run(
         ui::warn("k6 is not installed, so the mix is skipped: `go install go.k6.io/k6@latest`");
         None
     };
+    let resident = machine::resident(fleet);
+    ui::step("all totals built anew");
+    let rebuild = rebuild::drive(fleet);
+    if let Err(error) = &rebuild {
+        ui::warn(&format!("the totals could not be built anew: {error:#}"));
+    }
     Ok(Report {
         machine,
         settings: *settings,
@@ -88,10 +127,20 @@ pub fn run(
         yardstick,
         totals,
         captures,
+        fast_captures,
         donations,
+        webhooks,
+        viral,
+        rebuild: rebuild.ok(),
         mix,
-        resident: machine::resident(fleet),
+        resident,
+        stored: None,
     })
+}
+
+/// How long single calls take on the fleet as it stands.
+pub fn standing(run_dir: &Path, fleet: &State, seconds: u64) -> Result<Standing> {
+    standing::measure(fleet, run_dir, seconds)
 }
 
 /// Brings the servers to where they are after an hour of work: Kafka's virtual machine has compiled what it runs often,

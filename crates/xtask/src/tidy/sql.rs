@@ -30,8 +30,7 @@ pub fn sql(tree: &Tree) -> Vec<Finding> {
             .flat_map(|statement| written_tables(statement))
         {
             if is_db(file) {
-                // `db/pledges.sql` belongs to `db/pledges.rs`.
-                let author = path.rsplit_once('.').map_or(path, |(stem, _)| stem);
+                let author = author(path);
                 authors
                     .entry((service, table))
                     .or_default()
@@ -55,6 +54,17 @@ pub fn sql(tree: &Tree) -> Vec<Finding> {
         ));
     }
     findings
+}
+
+/// `db/pledges.sql` belongs to `db/pledges.rs`, and so does what is in the folder `db/pledges`.
+fn author(path: &str) -> &str {
+    let stem = path.rsplit_once('.').map_or(path, |(stem, _)| stem);
+    let parts = stem.split_once("/db/");
+    let folder = parts.and_then(|(before, rest)| {
+        let (name, _) = rest.split_once('/')?;
+        stem.get(..before.len() + "/db/".len() + name.len())
+    });
+    folder.unwrap_or(stem)
 }
 
 fn has_extension(path: &str, wanted: &str) -> bool {

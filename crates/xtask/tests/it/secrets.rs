@@ -19,6 +19,7 @@ fn secrets_are_made_once_and_only_we_can_read_them() {
     assert_eq!(first.admin_password, second.admin_password);
     assert_ne!(first.token_secret, first.donor_ref_secret);
     assert!(first.token_secret.len() >= 32);
+    assert!(first.service_secret.len() >= 32);
     assert!(first.psp_secret_key.starts_with("sk_test_"));
     assert!(first.psp_webhook_secret.starts_with("whsec_"));
     for entry in std::fs::read_dir(&dir).unwrap() {
