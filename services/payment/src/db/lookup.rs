@@ -249,3 +249,22 @@ pub async fn all(executor: impl PgExecutor<'_>, ids: &[Uuid]) -> Result<Vec<Paym
     .await?;
     rows.into_iter().map(Payment::try_from).collect()
 }
+
+/// At most `limit` payments whose ids come after one, in the order of their ids.
+pub async fn after(
+    executor: impl PgExecutor<'_>,
+    after: Uuid,
+    limit: i64,
+) -> Result<Vec<Payment>, sqlx::Error> {
+    let rows: Vec<Row> = sqlx::query_as(
+        "select payment_id, pledge_id, campaign_id, donor_id, donor_ref, contact_id, attempt, state, amount_minor,
+                tip_minor, covered_fee_minor, currency, capture, authorized_minor, captured_minor, refunded_minor, disputed_minor, provider_ref,
+                outcome, failure_code, failure_message, ending, expires_at, version, traceparent, created_at, updated_at
+         from payments where payment_id > $1 order by payment_id limit $2",
+    )
+    .bind(after)
+    .bind(limit)
+    .fetch_all(executor)
+    .await?;
+    rows.into_iter().map(Payment::try_from).collect()
+}

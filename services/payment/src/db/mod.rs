@@ -22,7 +22,6 @@ pub mod refunds;
 pub mod rulings;
 pub mod runs;
 pub mod settlements;
-pub mod snapshots;
 pub mod sweeps;
 pub mod transitions;
 pub mod webhook_log;

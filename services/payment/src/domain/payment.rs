@@ -318,6 +318,11 @@ impl Payment {
         self.updated_at = now;
     }
 
+    /// The payment as it stands, told as the event that brings a payment there; which one did is a matter of its history.
+    pub fn as_it_stands(&self) -> PaymentEvent {
+        self.snapshot(kind_of(self.state), None, Vec::new())
+    }
+
     pub(super) fn snapshot(
         &self,
         kind: PaymentKind,

@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 use common::{
     auth::{Caller, tokens::TicketError},
     idempotency::{Claim, Reply},
-    ids::PledgeId,
+    ids::{PaymentId, PledgeId},
     openapi::IdempotencyKey,
 };
 use http::{HeaderMap, StatusCode};
@@ -168,15 +168,34 @@ async fn allowed(
 }
 
 /// Whether the request carries the guest token of this pledge.
-pub(super) fn is_guest_of(app: &App, headers: &HeaderMap, pledge: PledgeId) -> bool {
+fn is_guest_of(app: &App, headers: &HeaderMap, pledge: PledgeId) -> bool {
     let token = headers
         .get(GUEST_TOKEN)
         .and_then(|token| token.to_str().ok());
     token.is_some_and(|token| app.signer.is_guest_of(token, pledge))
 }
 
+/// A payment for its donor or an admin; for anyone else it does not exist.
+///
+/// # Errors
+/// 404, or what the database says.
+pub(super) async fn visible(
+    app: &App,
+    caller: Caller,
+    headers: &HeaderMap,
+    id: PaymentId,
+) -> Result<Payment, Error> {
+    let found = lookup::find(app.db.pool(), id).await?;
+    let payment = found.filter(|payment| {
+        caller.is_admin()
+            || is_owner(caller, payment)
+            || is_guest_of(app, headers, payment.pledge_id)
+    });
+    payment.ok_or(Error::NotFound)
+}
+
 /// Whether the caller's account made the pledge.
-pub(super) fn is_owner(caller: Caller, payment: &Payment) -> bool {
+fn is_owner(caller: Caller, payment: &Payment) -> bool {
     let user = caller.identity().map(|identity| identity.user_id);
     user.is_some() && user == payment.donor_id
 }

@@ -5,11 +5,8 @@ use chassis::http::{Json, Path, Problems};
 use common::{auth::Caller, ids::PaymentId};
 use http::{HeaderMap, header};
 
-use super::{
-    create::{is_guest_of, is_owner},
-    view::View,
-};
-use crate::{App, db::lookup, error::Error};
+use super::{create::visible, view::View};
+use crate::{App, error::Error};
 
 /// A payment, for its donor.
 ///
@@ -29,13 +26,7 @@ pub async fn get(
     headers: HeaderMap,
     Path(id): Path<PaymentId>,
 ) -> Result<impl IntoResponse, Error> {
-    let found = lookup::find(app.db.pool(), id).await?;
-    let payment = found.filter(|payment| {
-        caller.is_admin()
-            || is_owner(caller, payment)
-            || is_guest_of(&app, &headers, payment.pledge_id)
-    });
-    let payment = payment.ok_or(Error::NotFound)?;
+    let payment = visible(&app, caller, &headers, id).await?;
     let headers = [
         (header::CACHE_CONTROL, "no-store".to_owned()),
         (header::ETAG, format!("\"{}\"", payment.version)),

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use utoipa_axum::router::OpenApiRouter;
 use uuid::Uuid;
 
-use crate::{App, db::snapshots};
+use crate::{App, db::lookup, domain::Payment};
 
 /// The most payments in a page.
 const MOST: i64 = 1_000;
@@ -41,7 +41,8 @@ async fn page(
         ));
     }
     let after = asked.after.map_or(Uuid::nil(), PaymentId::get);
-    let payments = snapshots::after(app.db.pool(), after, limit).await?;
+    let found = lookup::after(app.db.pool(), after, limit).await?;
+    let payments: Vec<_> = found.iter().map(Payment::as_it_stands).collect();
     let full = i64::try_from(payments.len()).is_ok_and(|found| found == limit);
     let next = payments.last().filter(|_| full).map(|last| last.payment_id);
     Ok((

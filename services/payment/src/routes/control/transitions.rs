@@ -8,12 +8,7 @@ use http::{HeaderMap, header};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::{
-    App,
-    db::{history, lookup},
-    error::Error,
-    routes::create::{is_guest_of, is_owner},
-};
+use crate::{App, db::history, error::Error, routes::create::visible};
 
 /// How a payment came to stand where it stands.
 #[derive(Serialize, ToSchema)]
@@ -60,16 +55,8 @@ pub async fn transitions(
     headers: HeaderMap,
     Path(id): Path<PaymentId>,
 ) -> Result<impl IntoResponse, Error> {
-    let found = lookup::find(app.db.pool(), id).await?;
-    let allowed = found.is_some_and(|payment| {
-        caller.is_admin()
-            || is_owner(caller, &payment)
-            || is_guest_of(&app, &headers, payment.pledge_id)
-    });
-    if !allowed {
-        return Err(Error::NotFound);
-    }
-    let steps = history::of(app.db.pool(), id).await?;
+    let payment = visible(&app, caller, &headers, id).await?;
+    let steps = history::of(app.db.pool(), payment.payment_id).await?;
     let data = steps.into_iter().map(StepView::from).collect();
     Ok((
         [(header::CACHE_CONTROL, "no-store")],
