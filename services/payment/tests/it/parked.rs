@@ -11,12 +11,28 @@ use crate::{
     world::{Gift, Plan, World},
 };
 
+/// Nobody but those who judge what is parked looks at a payment: not the reconciler, and the provider's lists are read
+/// for the last time before anything is in them.
 async fn world(cadences: Cadences) -> World {
-    World::of(Plan {
-        cadences,
+    let world = World::of(Plan {
+        cadences: Cadences {
+            reconcile_after: Duration::from_hours(1),
+            sweep_every: Duration::from_hours(1),
+            ..cadences
+        },
         ..Plan::default()
     })
-    .await
+    .await;
+    eventually("the empty list was read", async || {
+        sqlx::query_scalar::<_, String>(
+            "select name from sweeps where name = 'events' and held_until > now() + interval '45 minutes'",
+        )
+        .fetch_optional(&world.pool)
+        .await
+        .unwrap()
+    })
+    .await;
+    world
 }
 
 async fn rulings(world: &World, event: &str) -> Vec<(i32, String, String)> {
@@ -62,11 +78,7 @@ async fn payment_comes(world: &World) {
 
 #[tokio::test]
 async fn a_parked_event_has_its_effect_once_when_its_payment_is_there() {
-    let world = world(Cadences {
-        reconcile_after: Duration::from_hours(1),
-        ..brisk()
-    })
-    .await;
+    let world = world(brisk()).await;
     let (gift, event, body) = faster_than_its_payment(&world).await;
     assert_eq!(parked(&world).await, 1);
     payment_comes(&world).await;
@@ -93,7 +105,6 @@ async fn a_parked_event_has_its_effect_once_when_its_payment_is_there() {
 async fn a_parked_event_whose_payment_does_not_come_is_a_matter_for_a_person_until_it_does() {
     let world = world(Cadences {
         parked_for: Duration::from_millis(300),
-        reconcile_after: Duration::from_hours(1),
         ..brisk()
     })
     .await;
