@@ -13,7 +13,7 @@ use crate::{interrupt, ui};
 const FOR_EVER: Duration = Duration::from_hours(30 * 24);
 
 /// A child that does not outlive us, whatever happens.
-struct Guard(Child);
+pub(crate) struct Guard(pub(crate) Child);
 
 impl Drop for Guard {
     fn drop(&mut self) {

@@ -1,12 +1,14 @@
 //! SQL by PostgreSQL's own client: roles, schemas, databases.
 
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use super::{DatabaseUrl, Secrets, install};
-use crate::{run, settings};
+use crate::run::{self, Guard};
+use crate::settings;
 
 /// PostgreSQL's command line client, bound to one database.
 #[derive(Clone, Debug)]
@@ -29,6 +31,16 @@ impl Psql {
         run::captured(self.command().args(["-c", sql]))
     }
 
+    /// Runs one statement again and again over one connection, with a pause in seconds between.
+    pub fn watch(&self, sql: &str, pause: f64) -> Result<Watch> {
+        let mut command = self.command();
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = Guard(command.spawn().context("cannot run psql")?);
+        let mut input = child.0.stdin.take().context("psql has no input")?;
+        writeln!(input, "{sql} \\watch {pause}")?;
+        Ok(Watch { child })
+    }
+
     /// Runs a script that reads its variables from the environment.
     pub fn script(&self, file: &Path, variables: &[(String, String)]) -> Result<()> {
         let mut command = self.command();
@@ -49,6 +61,30 @@ impl Psql {
             command.env("PGPASSWORD", password);
         }
         command
+    }
+}
+
+/// A statement that runs again and again.
+pub struct Watch {
+    child: Guard,
+}
+
+impl Watch {
+    /// Ends it, and gives all that it has printed, which must be less than a pipe holds.
+    ///
+    /// # Errors
+    /// When it has ended by itself.
+    pub fn end(mut self) -> Result<String> {
+        if let Some(status) = self.child.0.try_wait()? {
+            bail!("psql ended by itself ({status})");
+        }
+        self.child.0.kill()?;
+        let mut printed = String::new();
+        let output = self.child.0.stdout.take();
+        output
+            .context("psql has no output")?
+            .read_to_string(&mut printed)?;
+        Ok(printed)
     }
 }
 

@@ -42,10 +42,17 @@ impl Profile {
     }
 }
 
-/// Cargo in the workspace, as the cargo that started us.
+/// Cargo in the workspace, as the cargo that started us, but without what that told us of this package: build scripts
+/// that look at it would take each build for another one than the same build by hand, and compile all over again.
 pub fn cargo(root: &Path) -> Command {
     let mut command = Command::new(settings::var("CARGO").unwrap_or_else(|| "cargo".to_owned()));
     command.current_dir(root);
+    for (name, _) in std::env::vars_os() {
+        let ours = name.to_string_lossy();
+        if ours.starts_with("CARGO_PKG_") || ours.starts_with("CARGO_MANIFEST_") {
+            command.env_remove(&name);
+        }
+    }
     command
 }
 

@@ -141,17 +141,20 @@ pub async fn claim(
     .await
 }
 
-/// Notes that the mail server took a mail. That holds even when the lease has ended meanwhile.
+/// Notes that the mail server took these mails. That holds even when the lease has ended meanwhile.
 pub async fn mark_sent(
     pool: &PgPool,
-    delivery_id: Uuid,
+    deliveries: &[Uuid],
     at: DateTime<Utc>,
 ) -> Result<(), sqlx::Error> {
+    if deliveries.is_empty() {
+        return Ok(());
+    }
     sqlx::query(
         "update deliveries set status = 'SENT', sent_at = $2, last_result = 'accepted'
-         where delivery_id = $1 and status <> 'SENT'",
+         where delivery_id = any($1::uuid[]) and status <> 'SENT'",
     )
-    .bind(delivery_id)
+    .bind(deliveries)
     .bind(at)
     .execute(pool)
     .await?;

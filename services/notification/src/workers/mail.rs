@@ -8,8 +8,9 @@ use chassis::{
 };
 use chrono::TimeDelta;
 use common::money::{Currency, Money};
-use futures::{StreamExt, stream};
 use prometheus::IntCounterVec;
+use tokio::task::JoinSet;
+use uuid::Uuid;
 
 use crate::{
     App,
@@ -71,43 +72,62 @@ async fn send_due(app: &App) -> Result<usize, sqlx::Error> {
     )
     .await?;
     let tried = claimed.len();
-    stream::iter(claimed)
-        .for_each_concurrent(None, |mail| async move {
+    let mut sending = JoinSet::new();
+    for mail in claimed {
+        let app = app.clone();
+        sending.spawn(async move {
             // One trace leads from the pledge's request to this mail.
             let span = telemetry::span_from("mail.send", mail.traceparent.as_deref());
-            telemetry::scope(&span, deliver(app, &mail)).await;
-        })
-        .await;
+            telemetry::scope(&span, deliver(&app, &mail)).await
+        });
+    }
+    while let Some(ended) = sending.join_next().await {
+        // Whatever else has been sent by now is noted by the same commit.
+        let more = std::iter::from_fn(|| sending.try_join_next());
+        let ended: Vec<_> = std::iter::once(ended).chain(more).collect();
+        let sent: Vec<Uuid> = ended.into_iter().flatten().flatten().collect();
+        if let Err(error) = deliveries::mark_sent(app.db.pool(), &sent, app.clock.now()).await {
+            unnoted(&error, &sent);
+        }
+    }
     Ok(tried)
 }
 
-async fn deliver(app: &App, mail: &Claimed) {
+/// Tries to send a mail, and gives its id once the mail server has taken it, which is still to be noted.
+async fn deliver(app: &App, mail: &Claimed) -> Option<Uuid> {
     let outcome = attempt(app, mail).await;
-    let now = app.clock.now();
-    let pool = app.db.pool();
     let (id, payment, attempts) = (mail.delivery_id, mail.payment_id, mail.attempts);
     let (result, noted) = match &outcome {
         Ok(()) => {
             tracing::info!(delivery.id = %id, payment.id = %payment, attempts, "mail sent");
-            ("sent", deliveries::mark_sent(pool, id, now).await)
+            ("sent", Ok(()))
         }
         Err(Refusal::Later(why)) => {
             tracing::warn!(delivery.id = %id, payment.id = %payment, attempts, why, "mail not taken, trying again later");
+            let next = app.clock.now() + backoff(attempts);
             (
                 "retry",
-                deliveries::mark_for_retry(pool, mail, why, now + backoff(attempts)).await,
+                deliveries::mark_for_retry(app.db.pool(), mail, why, next).await,
             )
         }
         Err(Refusal::Never(why)) => {
             tracing::error!(delivery.id = %id, payment.id = %payment, attempts, why, "mail refused for good");
-            ("failed", deliveries::mark_failed(pool, id, why).await)
+            (
+                "failed",
+                deliveries::mark_failed(app.db.pool(), id, why).await,
+            )
         }
     };
     MAILS.with_label_values(&[result]).inc();
     if let Err(error) = noted {
-        // The lease ends and the mail is tried again, with the same Message-ID.
-        tracing::error!(%error, delivery.id = %id, result, "the outcome of a mail could not be noted");
+        unnoted(&error, &[id]);
     }
+    outcome.is_ok().then_some(id)
+}
+
+/// The lease ends and the mails are tried again, with the same Message-ID.
+fn unnoted(error: &sqlx::Error, mails: &[Uuid]) {
+    tracing::error!(%error, ?mails, "the outcome of mails could not be noted");
 }
 
 async fn attempt(app: &App, mail: &Claimed) -> Result<(), Refusal> {
