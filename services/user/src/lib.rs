@@ -30,6 +30,7 @@ use chassis::{
     kafka::Kafka,
     lifecycle::Lifecycle,
 };
+use chrono::{DateTime, Utc};
 use common::{
     auth::{Issuer, Role, Verifier},
     events::topics,
@@ -120,6 +121,19 @@ pub async fn run(config: Config, listener: TcpListener, life: Lifecycle) -> anyh
         &life,
     );
     chassis::http::serve(listener, service, &life).await
+}
+
+/// Brings the schema back to the truth after it was put back to a copy that is as old as `since`, or younger: whoever is logged in logs in
+/// again, for what was logged out since would be logged in.
+/// No process of the service may run.
+///
+/// # Errors
+/// When the database or the broker is away.
+pub async fn recover(config: Config, life: Lifecycle, _since: DateTime<Utc>) -> anyhow::Result<()> {
+    let db = Db::connect(&config.db, &MIGRATOR, &life).await?;
+    let ended = db::sessions::end_all(db.pool(), config.clock.now()).await?;
+    tracing::info!(ended, "sessions have ended");
+    Ok(())
 }
 
 /// Describes the routes of this service.

@@ -1,12 +1,15 @@
-//! Reads the provider's own lists: events that were never delivered go to the court as if they had been, and payments
-//! whose refunds or disputes are listed are looked at. What was read lately is read again, for a list may show an
+//! Reads the provider's own lists: intents that we do not know are recorded, events that were never delivered go to the
+//! court as if they had been, and payments whose refunds or disputes are listed are looked at. What was read lately is read again, for a list may show an
 //! object late; an event that is kept already is passed over.
+
+use std::collections::HashMap;
 
 use chrono::{DateTime, Duration, Utc};
 use common::ids::PaymentId;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::task::JoinSet;
+use uuid::Uuid;
 
 use crate::{
     App,
@@ -14,13 +17,9 @@ use crate::{
     delivery::{Delivery, Source},
     domain::Notice,
     error::Error,
-    provider::{Failure, Span, patiently},
+    provider::{Failure, Listed, Span, patiently},
 };
 
-/// The list of events.
-const EVENTS: &str = "events";
-/// The lists of what goes back, whose objects name an intent.
-const BACK: [(&str, &str); 2] = [("refunds", "/v1/refunds"), ("disputes", "/v1/disputes")];
 /// How much of a list is read at once, oldest first.
 const STRETCH: Duration = Duration::minutes(10);
 /// How many events are judged at once.
@@ -62,9 +61,7 @@ pub async fn run(app: App) -> anyhow::Result<()> {
 }
 
 async fn round(app: &App) {
-    let mut lists = vec![(EVENTS, "/v1/events")];
-    lists.extend(BACK);
-    for (name, path) in lists {
+    for (name, path) in sweeps::LISTS {
         if let Err(error) = sweep(app, name, path).await {
             tracing::warn!(list = name, %error, "the provider's list is not read just now");
         }
@@ -90,7 +87,8 @@ async fn sweep(app: &App, name: &'static str, path: &str) -> Result<(), Error> {
             until: (from + STRETCH).min(now + Duration::seconds(1)),
         };
         let read = match name {
-            EVENTS => events(app, path, stretch).await,
+            sweeps::INTENTS => opened(app, path, stretch).await,
+            sweeps::EVENTS => events(app, path, stretch).await,
             _ => back(app, path, stretch).await,
         };
         if let Err(error) = read {
@@ -102,6 +100,41 @@ async fn sweep(app: &App, name: &'static str, path: &str) -> Result<(), Error> {
         reached = from.min(now);
     }
     sweeps::read_to(app.db.pool(), name, reached, next).await?;
+    Ok(())
+}
+
+/// Records the intents of payments that know of none: whoever opened them did not come to note it, or it was forgotten.
+async fn opened(app: &App, path: &str, stretch: Span) -> Result<(), Error> {
+    let listed = app.charges.psp().intents(path, stretch).await;
+    let named: HashMap<Uuid, Listed> = listed
+        .map_err(|failure| silent(&failure))?
+        .into_iter()
+        .filter_map(|listed| Some((listed.payment_id()?.parse().ok()?, listed)))
+        .collect();
+    let ids: Vec<Uuid> = named.keys().copied().collect();
+    let mut known = lookup::all(app.db.pool(), &ids).await?;
+    known.retain(|payment| payment.provider_ref.is_none());
+    let mut adopted = Vec::new();
+    for payment in known {
+        let id = payment.payment_id;
+        let Some(listed) = named.get(&id.get()) else {
+            continue;
+        };
+        match app.charges.adopt(payment, listed.intent.clone()).await {
+            Ok(()) => adopted.push(id),
+            Err(error) => {
+                tracing::warn!(payment.id = %id, %error, "a listed intent is not recorded");
+            }
+        }
+    }
+    ask(app, &adopted).await
+}
+
+/// Has the payments looked at.
+async fn ask(app: &App, ids: &[PaymentId]) -> Result<(), Error> {
+    let mut tx = app.db.begin().await?;
+    payments::ask_by(&mut tx, ids, app.clock.now()).await?;
+    tx.commit().await?;
     Ok(())
 }
 
@@ -201,11 +234,7 @@ async fn back(app: &App, path: &str, stretch: Span) -> Result<(), Error> {
     if intents.is_empty() {
         return Ok(());
     }
-    let ids: Vec<PaymentId> = lookup::ids_of(app.db.pool(), &intents).await?;
-    let mut tx = app.db.begin().await?;
-    payments::ask_by(&mut tx, &ids, app.clock.now()).await?;
-    tx.commit().await?;
-    Ok(())
+    ask(app, &lookup::ids_of(app.db.pool(), &intents).await?).await
 }
 
 fn silent(failure: &Failure) -> Error {

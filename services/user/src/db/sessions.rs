@@ -84,3 +84,12 @@ pub async fn end(pool: &PgPool, token: &[u8; 32], at: DateTime<Utc>) -> Result<(
     .await?;
     Ok(())
 }
+
+/// Ends every family that is open: some of them were ended before, and that is forgotten. Gives how many.
+pub async fn end_all(pool: &PgPool, at: DateTime<Utc>) -> Result<u64, sqlx::Error> {
+    let ended = sqlx::query("update refresh_families set ended_at = $1 where ended_at is null")
+        .bind(at)
+        .execute(pool)
+        .await?;
+    Ok(ended.rows_affected())
+}
