@@ -24,8 +24,11 @@ use crate::{
 const STRETCH: Duration = Duration::minutes(10);
 /// How many events are judged at once.
 const AT_ONCE: usize = 64;
-/// How long whoever reads a list has it.
+/// How long whoever reads a list has it at most. Who comes to no end, having died or lost the database, keeps the others
+/// from it for so long, and where lists are read often, not for longer than a few times are apart.
 const HOLD: Duration = Duration::minutes(30);
+/// How many times these are.
+const TIMES: i32 = 4;
 /// How long a list waits after it could not be read.
 const PAUSE: Duration = Duration::minutes(1);
 
@@ -73,12 +76,14 @@ async fn sweep(app: &App, name: &'static str, path: &str) -> Result<(), Error> {
     let now = app.clock.now();
     let cadences = app.settings.cadences;
     let span = |duration| Duration::from_std(duration).unwrap_or(HOLD);
-    let taken = sweeps::take(app.db.pool(), name, now, now, now + HOLD).await?;
+    let every = span(cadences.sweep_every);
+    let hold = every.checked_mul(TIMES).map_or(HOLD, |hold| hold.min(HOLD));
+    let taken = sweeps::take(app.db.pool(), name, now, now, now + hold).await?;
     let Some(read_to) = taken else {
         return Ok(());
     };
     let mut from = read_to - span(cadences.sweep_overlap);
-    let mut next = now + span(cadences.sweep_every);
+    let mut next = now + every;
     let mut reached = read_to;
     while from < now && !app.life.is_stopping() {
         // The lists know whole seconds: the one that runs is read to its end next time.
@@ -93,7 +98,7 @@ async fn sweep(app: &App, name: &'static str, path: &str) -> Result<(), Error> {
         };
         if let Err(error) = read {
             tracing::warn!(list = name, %error, "a stretch of the provider's list is not read just now");
-            next = now + PAUSE.min(span(cadences.sweep_every));
+            next = now + PAUSE.min(every);
             break;
         }
         from = stretch.until;
@@ -112,20 +117,33 @@ async fn opened(app: &App, path: &str, stretch: Span) -> Result<(), Error> {
         .filter_map(|listed| Some((listed.payment_id()?.parse().ok()?, listed)))
         .collect();
     let ids: Vec<Uuid> = named.keys().copied().collect();
-    let mut known = lookup::all(app.db.pool(), &ids).await?;
-    known.retain(|payment| payment.provider_ref.is_none());
+    let known = lookup::all(app.db.pool(), &ids).await?;
+    let mut adopting = JoinSet::new();
     let mut adopted = Vec::new();
     for payment in known {
         let id = payment.payment_id;
-        let Some(listed) = named.get(&id.get()) else {
+        let listed = named.get(&id.get());
+        let Some(listed) = listed.filter(|_| payment.provider_ref.is_none()) else {
             continue;
         };
-        match app.charges.adopt(payment, listed.intent.clone()).await {
-            Ok(()) => adopted.push(id),
-            Err(error) => {
-                tracing::warn!(payment.id = %id, %error, "a listed intent is not recorded");
-            }
+        while adopting.len() >= AT_ONCE {
+            judged(adopting.join_next().await)?;
         }
+        let (app, intent) = (app.clone(), listed.intent.clone());
+        adopting.spawn(async move {
+            match app.charges.adopt(payment, intent).await {
+                // It is not the one that we asked for, which is alarmed: reading it again would not change that.
+                Err(Error::Internal(why)) => {
+                    tracing::error!(payment.id = %id, why, "a listed intent is not recorded");
+                    Ok(())
+                }
+                adopted => adopted,
+            }
+        });
+        adopted.push(id);
+    }
+    while let Some(done) = adopting.join_next().await {
+        judged(Some(done))?;
     }
     ask(app, &adopted).await
 }
