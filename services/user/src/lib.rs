@@ -48,6 +48,9 @@ pub use domain::Password;
 pub use error::Error;
 pub use password::{Hasher, Refused};
 
+/// How many sessions are ended at once.
+const SESSIONS: i64 = 5_000;
+
 /// The schema of this service.
 pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations/user");
 
@@ -131,7 +134,15 @@ pub async fn run(config: Config, listener: TcpListener, life: Lifecycle) -> anyh
 /// When the database or the broker is away.
 pub async fn recover(config: Config, life: Lifecycle, _since: DateTime<Utc>) -> anyhow::Result<()> {
     let db = Db::connect(&config.db, &MIGRATOR, &life).await?;
-    let ended = db::sessions::end_all(db.pool(), config.clock.now()).await?;
+    let now = config.clock.now();
+    let mut ended = 0;
+    loop {
+        let some = db::sessions::end_some(db.pool(), now, SESSIONS).await?;
+        if some == 0 {
+            break;
+        }
+        ended += some;
+    }
     tracing::info!(ended, "sessions have ended");
     Ok(())
 }
