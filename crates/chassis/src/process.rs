@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use chrono::{DateTime, Utc};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -15,6 +16,8 @@ use tokio::{
 
 use crate::{env::Env, lifecycle::Lifecycle, telemetry};
 
+/// The argument of a process that is to recover instead of serving, and the option that says since when.
+const RECOVER: [&str; 2] = ["recover", "--since"];
 /// How long a process that was told to end still takes requests: whoever sends them has to notice that it is not ready.
 const LEAVE_MS: u64 = 1000;
 /// How long blocking calls of libraries may go on after the last task.
@@ -47,6 +50,54 @@ where
         };
     }
     let config = read(&mut env);
+    lived(name, env, config, async move |config, life| {
+        let listener = TcpListener::bind(listen)
+            .await
+            .map_err(|error| anyhow::anyhow!("cannot listen on {listen}: {error}"))?;
+        run(config, listener, life).await
+    })
+}
+
+/// [`main`] of a service with a database. With the arguments `recover --since TIME` the process does not serve: it brings
+/// the service back to the truth after its database was put back to a copy that was made then, or later, and exits. No
+/// other process of the service may run meanwhile.
+pub fn main_with_recovery<C, F, R>(
+    name: &'static str,
+    default_port: u16,
+    read: fn(&mut Env) -> C,
+    run: impl FnOnce(C, TcpListener, Lifecycle) -> F,
+    recover: impl FnOnce(C, Lifecycle, DateTime<Utc>) -> R,
+) -> ExitCode
+where
+    F: Future<Output = anyhow::Result<()>>,
+    R: Future<Output = anyhow::Result<()>>,
+{
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if arguments.first().is_none_or(|first| first != RECOVER[0]) {
+        return main(name, default_port, read, run);
+    }
+    let since = match &arguments[1..] {
+        [option, time] if option == RECOVER[1] => time.parse::<DateTime<Utc>>().ok(),
+        _ => None,
+    };
+    let Some(since) = since else {
+        let usage = anyhow::anyhow!("say `recover --since 2026-01-31T12:00:00Z`");
+        return fail(name, &usage);
+    };
+    let mut env = Env::process();
+    let config = read(&mut env);
+    lived(name, env, config, async |config, life| {
+        recover(config, life, since).await
+    })
+}
+
+/// Lives a process from its configuration to its exit code.
+fn lived<C>(
+    name: &'static str,
+    mut env: Env,
+    config: C,
+    live: impl AsyncFnOnce(C, Lifecycle) -> anyhow::Result<()>,
+) -> ExitCode {
     let threads = env.parsed("TOKIO_WORKER_THREADS", 2);
     let leave = Duration::from_millis(env.parsed("STOP_AFTER_MS", LEAVE_MS));
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -63,12 +114,9 @@ where
     };
     let outcome = runtime.block_on(async {
         let _telemetry = telemetry::init(name)?;
-        let listener = TcpListener::bind(listen)
-            .await
-            .map_err(|error| anyhow::anyhow!("cannot listen on {listen}: {error}"))?;
         let life = Lifecycle::new();
         stop_on_signal(&life, leave)?;
-        let outcome = run(config, listener, life.clone()).await;
+        let outcome = live(config, life.clone()).await;
         life.stop();
         let code = life.finish().await;
         outcome.map(|()| code)

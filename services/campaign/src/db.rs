@@ -3,7 +3,7 @@
 use chassis::db::Tx;
 use chrono::{DateTime, Utc};
 use common::{
-    events::CampaignStatus,
+    events::{CampaignState, CampaignStatus},
     ids::{CampaignId, UserId},
     money::{Currency, Money},
 };
@@ -98,6 +98,39 @@ pub async fn advance(tx: &mut Tx, moved: &Campaign) -> Result<bool, sqlx::Error>
     .execute(&mut **tx)
     .await?;
     Ok(updated.rows_affected() == 1)
+}
+
+/// Writes campaigns as they were told last: those that are not there, and those that are older here. Story, category and
+/// zone are not told: a campaign that is not there gets its title for a story. Gives how many were written.
+pub async fn put_back(pool: &PgPool, told: &[CampaignState]) -> Result<u64, sqlx::Error> {
+    let written = sqlx::query(
+        "insert into campaigns (campaign_id, organiser_id, title, story, category, goal_minor, currency,
+                                minimum_minor, capture, ends_at, timezone, status, version, created_at, updated_at)
+         select campaign_id, organiser_id, title, title, 'other', goal_minor, currency,
+                minimum_minor, capture, ends_at, 'UTC', status, version, at, at
+         from unnest($1::uuid[], $2::uuid[], $3::text[], $4::bigint[], $5::text[], $6::bigint[], $7::text[],
+                     $8::timestamptz[], $9::text[], $10::bigint[], $11::timestamptz[])
+              as told (campaign_id, organiser_id, title, goal_minor, currency, minimum_minor, capture, ends_at, status,
+                       version, at)
+         order by campaign_id
+         on conflict (campaign_id) do update
+         set status = excluded.status, version = excluded.version, updated_at = excluded.updated_at
+         where campaigns.version < excluded.version",
+    )
+    .bind(told.iter().map(|told| told.campaign_id.get()).collect::<Vec<_>>())
+    .bind(told.iter().map(|told| told.organiser_id.get()).collect::<Vec<_>>())
+    .bind(told.iter().map(|told| told.title.as_str()).collect::<Vec<_>>())
+    .bind(told.iter().map(|told| told.goal.minor).collect::<Vec<_>>())
+    .bind(told.iter().map(|told| told.goal.currency.as_str()).collect::<Vec<_>>())
+    .bind(told.iter().map(|told| told.minimum).collect::<Vec<_>>())
+    .bind(told.iter().map(|told| told.capture.as_str()).collect::<Vec<_>>())
+    .bind(told.iter().map(|told| told.ends_at).collect::<Vec<_>>())
+    .bind(told.iter().map(|told| told.status.as_str()).collect::<Vec<_>>())
+    .bind(told.iter().map(|told| told.version).collect::<Vec<_>>())
+    .bind(told.iter().map(|told| told.occurred_at).collect::<Vec<_>>())
+    .execute(pool)
+    .await?;
+    Ok(written.rows_affected())
 }
 
 impl FromRow<'_, PgRow> for Campaign {

@@ -16,6 +16,7 @@ mod db;
 mod domain;
 mod error;
 mod proposal;
+mod recovery;
 mod routes;
 
 use axum::extract::FromRef;
@@ -27,6 +28,7 @@ use chassis::{
     kafka::Kafka,
     lifecycle::Lifecycle,
 };
+use chrono::{DateTime, Utc};
 use common::{auth::Verifier, events::topics, idempotency::Idempotency, outbox};
 use tokio::net::TcpListener;
 
@@ -84,6 +86,18 @@ pub async fn run(config: Config, listener: TcpListener, life: Lifecycle) -> anyh
         &life,
     );
     chassis::http::serve(listener, service, &life).await
+}
+
+/// Brings the schema back to the truth after it was put back to a copy that is as old as `since`, or younger: campaigns stand where they were
+/// told to stand.
+/// No process of the service may run.
+///
+/// # Errors
+/// When the database or the broker is away.
+pub async fn recover(config: Config, life: Lifecycle, since: DateTime<Utc>) -> anyhow::Result<()> {
+    let db = Db::connect(&config.db, &MIGRATOR, &life).await?;
+    let kafka = Kafka::new(&config.kafka);
+    recovery::put_back(&db, &kafka, since).await
 }
 
 /// Describes the routes of this service.

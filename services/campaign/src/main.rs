@@ -3,5 +3,11 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    chassis::process::main("campaign", 3002, campaign::Config::read, campaign::run)
+    chassis::process::main_with_recovery(
+        "campaign",
+        3002,
+        campaign::Config::read,
+        campaign::run,
+        campaign::recover,
+    )
 }

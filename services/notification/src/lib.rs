@@ -32,6 +32,7 @@ use chassis::{
     kafka::Kafka,
     lifecycle::Lifecycle,
 };
+use chrono::{DateTime, Utc};
 use common::{auth::Verifier, events::topics};
 use tokio::{net::TcpListener, sync::Notify};
 
@@ -44,6 +45,10 @@ pub use template::{Letter, thank_you};
 
 /// The schema of this service.
 pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations/notification");
+
+/// As whom this service consumes, and what.
+const GROUP: &str = "notification";
+const HEARD: [topics::Topic; 3] = [topics::CONTACT, topics::CAMPAIGN, topics::PAYMENT];
 
 /// What handlers, consumers and workers share.
 #[derive(Clone)]
@@ -74,11 +79,6 @@ pub async fn run(config: Config, listener: TcpListener, life: Lifecycle) -> anyh
     let mailer = Mailer::new(&config.smtp_url, &config.mail_from)?;
     let db = Db::connect(&config.db, &MIGRATOR, &life).await?;
     let kafka = Kafka::new(&config.kafka);
-    let facts = [
-        topics::CONTACT.into(),
-        topics::CAMPAIGN.into(),
-        topics::PAYMENT.into(),
-    ];
     let live = [topics::TOTALS.into()];
     let app = App {
         db,
@@ -89,7 +89,12 @@ pub async fn run(config: Config, listener: TcpListener, life: Lifecycle) -> anyh
         due: Arc::default(),
         life: life.clone(),
     };
-    kafka.consume("notification", &facts, consumers::Facts::new(&app), &life);
+    kafka.consume(
+        GROUP,
+        &HEARD.map(Into::into),
+        consumers::Facts::new(&app),
+        &life,
+    );
     kafka.tail(&live, consumers::Totals::new(&app), &life);
     workers::mail::spawn(&app, &life);
     let health = health(&app, &kafka);
@@ -104,6 +109,19 @@ pub async fn run(config: Config, listener: TcpListener, life: Lifecycle) -> anyh
         &life,
     );
     chassis::http::serve(listener, service, &life).await
+}
+
+/// Brings the schema back to the truth after it was put back to a copy that is as old as `since`, or younger: what was heard since is heard
+/// again. Whoever was thanked since may be thanked once more, under the same Message-ID: nobody knows of it but the mail server.
+/// No process of the service may run.
+///
+/// # Errors
+/// When the database or the broker is away.
+pub async fn recover(config: Config, life: Lifecycle, since: DateTime<Utc>) -> anyhow::Result<()> {
+    // The schema may be older than this program.
+    Db::connect(&config.db, &MIGRATOR, &life).await?;
+    let kafka = Kafka::new(&config.kafka);
+    kafka.rewind(GROUP, &HEARD.map(Into::into), since).await
 }
 
 /// Describes the routes of this service.

@@ -3,10 +3,11 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    chassis::process::main(
+    chassis::process::main_with_recovery(
         "notification",
         3006,
         notification::Config::read,
         notification::run,
+        notification::recover,
     )
 }

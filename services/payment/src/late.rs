@@ -91,12 +91,7 @@ async fn give_back(
         refunds: refunds::of_payment(&mut *connection, id).await?,
         disputes: disputes::of_payment(&mut *connection, id).await?,
     };
-    let wish = Wish {
-        amount: None,
-        reason: Some(reason.to_owned()),
-        cause: Cause::LateCapture,
-        by: None,
-    };
+    let wish = Wish::of_rule(id, Cause::LateCapture, reason);
     match file.refund(payment, wish, now) {
         Ok(refund) => refunds::save(connection, &[refund], now).await,
         Err(halt) => {

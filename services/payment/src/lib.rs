@@ -43,6 +43,7 @@ mod money_back;
 mod opening;
 pub mod provider;
 mod recording;
+mod recovery;
 mod refunding;
 mod rejections;
 mod replay;
@@ -65,6 +66,7 @@ use chassis::{
     kafka::Kafka,
     lifecycle::Lifecycle,
 };
+use chrono::{DateTime, Utc};
 use common::{
     auth::{ServiceKey, Verifier, tokens::Signer},
     events::topics,
@@ -92,6 +94,10 @@ pub use config::{Config, Psp};
 /// The schema of this service.
 pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations/payment");
 
+/// As whom this service consumes, and what.
+const GROUP: &str = "payment";
+const HEARD: [topics::Topic; 2] = [topics::PLEDGE, topics::CAMPAIGN];
+
 /// Serves on `listener` until the process is asked to stop.
 ///
 /// # Errors
@@ -110,9 +116,8 @@ pub async fn run(config: Config, listener: TcpListener, life: Lifecycle) -> anyh
         ])
         .await;
     outbox::spawn_publisher("payment", &db, &kafka, &life);
-    let consumed = [topics::PLEDGE, topics::CAMPAIGN];
     let facts = Facts::new(&db, &config.clock);
-    kafka.consume("payment", &consumed.map(Into::into), facts, &life);
+    kafka.consume(GROUP, &HEARD.map(Into::into), facts, &life);
     let resolve_after = chrono::Duration::from_std(config.resolve_after)?;
     let charges = Charges::new(
         &config.psp,
@@ -168,6 +173,19 @@ pub async fn run(config: Config, listener: TcpListener, life: Lifecycle) -> anyh
         &life,
     );
     chassis::http::serve(listener, service, &life).await
+}
+
+/// Brings the schema back to the truth after it was put back to a copy that is as old as `since`, or younger: what was
+/// promised and told since is made again, what was heard since is heard again, and the provider is asked about everything
+/// that it may have moved. No process of the service may run.
+///
+/// # Errors
+/// When the database or the broker is away.
+pub async fn recover(config: Config, life: Lifecycle, since: DateTime<Utc>) -> anyhow::Result<()> {
+    let db = Db::connect(&config.db, &MIGRATOR, &life).await?;
+    let kafka = Kafka::new(&config.kafka);
+    recovery::put_right(&db, &kafka, config.clock.now(), since).await?;
+    kafka.rewind(GROUP, &HEARD.map(Into::into), since).await
 }
 
 /// Describes the routes of this service.

@@ -3,5 +3,11 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    chassis::process::main("payment", 3004, payment::Config::read, payment::run)
+    chassis::process::main_with_recovery(
+        "payment",
+        3004,
+        payment::Config::read,
+        payment::run,
+        payment::recover,
+    )
 }

@@ -45,11 +45,22 @@ pub async fn begin(
     let mut tx = app.db.begin().await?;
     let held = Held::lock(&mut tx, id).await?.ok_or(Error::NotFound)?;
     let now = app.clock.now();
-    let refund = held.file.refund(&held.payment, wish, now)?;
+    // The refund of this very request may be there without its key: the provider remembered it, and we did not.
+    let ours = |refund: &&Refund| refund.refund_id == wish.refund_id;
+    let known = held.file.refunds.iter().find(ours).cloned();
+    let is_known = known.is_some();
+    let refund = match known {
+        Some(refund) => refund,
+        None => held.file.refund(&held.payment, wish, now)?,
+    };
     let reply = reply(&refund);
     if let Joined::Replay(earlier) = idempotency::join(&mut tx, claim, &reply).await? {
         tx.rollback().await?;
         return Ok(Begun::Replayed(earlier));
+    }
+    if is_known {
+        tx.commit().await?;
+        return Ok(Begun::Replayed(reply.replayed()));
     }
     let repeat_at = now + app.settings.resolve_after;
     refunds::save(&mut tx, std::slice::from_ref(&refund), repeat_at).await?;
@@ -58,23 +69,20 @@ pub async fn begin(
     Ok(Begun::Stored(Box::new(refund), reply))
 }
 
-/// Gives back all that is left of a payment, because a rule says so; a rule refunds a payment once. False where there
-/// is nothing to give back, or the donor's bank is about to.
+/// Gives back all that is left of a payment, because a rule says so; a rule refunds a payment once. The provider is asked
+/// first what went back already: it may know more than we do. False where there is nothing to give back, or the donor's
+/// bank is about to.
 ///
 /// # Errors
-/// When the database is away.
+/// When the provider or the database is away.
 pub async fn by_rule(app: &App, id: PaymentId, cause: Cause, reason: &str) -> Result<bool, Error> {
+    money_back::ask(app, id).await?;
     let mut tx = app.db.begin().await?;
     let held = Held::lock(&mut tx, id).await?.ok_or(Error::NotFound)?;
     if held.file.refunds.iter().any(|refund| refund.cause == cause) {
         return Ok(false);
     }
-    let wish = Wish {
-        amount: None,
-        reason: Some(reason.to_owned()),
-        cause,
-        by: None,
-    };
+    let wish = Wish::of_rule(id, cause, reason);
     let now = app.clock.now();
     let Ok(refund) = held.file.refund(&held.payment, wish, now) else {
         return Ok(false);

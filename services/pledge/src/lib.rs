@@ -18,6 +18,7 @@ mod db;
 mod domain;
 mod error;
 mod gifts;
+mod recovery;
 mod reply;
 mod routes;
 mod twins;
@@ -33,6 +34,7 @@ use chassis::{
     kafka::Kafka,
     lifecycle::Lifecycle,
 };
+use chrono::{DateTime, Utc};
 use common::{
     auth::{Verifier, tokens::Signer},
     events::topics,
@@ -49,6 +51,13 @@ pub use routes::openapi;
 
 /// The schema's migrations.
 pub static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/pledge");
+
+/// What this service consumes, each topic as a group of its own.
+const HEARD: [(&str, topics::Topic); 3] = [
+    ("pledge-campaigns", topics::CAMPAIGN),
+    ("pledge-donors", topics::USER),
+    ("pledge-payments", topics::PAYMENT),
+];
 
 /// What the handlers share.
 #[derive(Clone)]
@@ -113,25 +122,26 @@ pub async fn run(config: Config, listener: TcpListener, life: Lifecycle) -> anyh
     kafka
         .ensure(&[topics::PLEDGE.into(), topics::CONTACT.into()])
         .await;
-    let campaigns = consumers::Campaigns {
-        db: db.clone(),
-        known: app.campaigns.clone(),
-    };
+    let [campaigns, donors, payments] = HEARD;
+    let known = app.campaigns.clone();
     kafka.consume(
-        "pledge-campaigns",
-        &[topics::CAMPAIGN.into()],
-        campaigns,
+        campaigns.0,
+        &[campaigns.1.into()],
+        consumers::Campaigns {
+            db: db.clone(),
+            known,
+        },
         &life,
     );
     kafka.consume(
-        "pledge-donors",
-        &[topics::USER.into()],
+        donors.0,
+        &[donors.1.into()],
         consumers::Donors { db: db.clone() },
         &life,
     );
     kafka.consume(
-        "pledge-payments",
-        &[topics::PAYMENT.into()],
+        payments.0,
+        &[payments.1.into()],
         consumers::Payments {
             db: db.clone(),
             clock,
@@ -150,4 +160,20 @@ pub async fn run(config: Config, listener: TcpListener, life: Lifecycle) -> anyh
         &life,
     )
     .await
+}
+
+/// Brings the schema back to the truth after it was put back to a copy that is as old as `since`, or younger: what was
+/// told is known again, and what was heard since is heard again. No process of the service may run.
+///
+/// # Errors
+/// When the database or the broker is away.
+pub async fn recover(config: Config, life: Lifecycle, since: DateTime<Utc>) -> anyhow::Result<()> {
+    let db = Db::connect(&config.db, &MIGRATOR, &life).await?;
+    let kafka = Kafka::new(&config.kafka);
+    let signer = Signer::new(&config.token_secret);
+    recovery::put_back(&db, &kafka, &signer, &config.public_url, since).await?;
+    for (group, topic) in HEARD {
+        kafka.rewind(group, &[topic.into()], since).await?;
+    }
+    Ok(())
 }

@@ -3,5 +3,11 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    chassis::process::main("pledge", 3003, pledge::Config::read, pledge::run)
+    chassis::process::main_with_recovery(
+        "pledge",
+        3003,
+        pledge::Config::read,
+        pledge::run,
+        pledge::recover,
+    )
 }

@@ -24,6 +24,7 @@ mod error;
 mod payments;
 mod projection;
 mod rebuild;
+mod recovery;
 mod replies;
 mod routes;
 mod sums;
@@ -40,6 +41,7 @@ use chassis::{
     kafka::Kafka,
     lifecycle::Lifecycle,
 };
+use chrono::{DateTime, Utc};
 use common::{auth::Verifier, events::topics, idempotency::Idempotency, outbox};
 use tokio::{net::TcpListener, sync::Notify};
 
@@ -51,6 +53,10 @@ use replies::Replies;
 
 /// The schema of this service.
 pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations/totals");
+
+/// As whom this service consumes, and what.
+const GROUP: &str = "totals";
+const HEARD: [topics::Topic; 3] = [topics::CAMPAIGN, topics::PLEDGE, topics::PAYMENT];
 
 /// What handlers share.
 #[derive(Clone)]
@@ -122,8 +128,7 @@ pub async fn run(config: Config, listener: TcpListener, life: Lifecycle) -> anyh
         clock: config.clock,
         findings: app.findings.clone(),
     };
-    let consumed = [topics::CAMPAIGN, topics::PLEDGE, topics::PAYMENT];
-    kafka.consume("totals", &consumed.map(Into::into), projection, &life);
+    kafka.consume(GROUP, &HEARD.map(Into::into), projection, &life);
     let health = Health::new().database(&db).redis(&cache).kafka(&kafka);
     let (routes, openapi) = routes::router(app).split_for_parts();
     let info = AppInfo {
@@ -133,6 +138,19 @@ pub async fn run(config: Config, listener: TcpListener, life: Lifecycle) -> anyh
     };
     let service = chassis::http::service(routes, info, &life);
     chassis::http::serve(listener, service, &life).await
+}
+
+/// Brings the schema back to the truth after it was put back to a copy that is as old as `since`, or younger: versions go on above those that
+/// were told, and what was heard since is heard again.
+/// No process of the service may run.
+///
+/// # Errors
+/// When the database or the broker is away.
+pub async fn recover(config: Config, life: Lifecycle, since: DateTime<Utc>) -> anyhow::Result<()> {
+    let db = Db::connect(&config.db, &MIGRATOR, &life).await?;
+    let kafka = Kafka::new(&config.kafka);
+    recovery::outrun(&db, &kafka, config.clock.now(), since).await?;
+    kafka.rewind(GROUP, &HEARD.map(Into::into), since).await
 }
 
 /// Describes the routes of this service.

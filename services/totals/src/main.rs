@@ -3,5 +3,11 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    chassis::process::main("totals", 3005, totals::Config::read, totals::run)
+    chassis::process::main_with_recovery(
+        "totals",
+        3005,
+        totals::Config::read,
+        totals::run,
+        totals::recover,
+    )
 }

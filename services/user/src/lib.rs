@@ -30,6 +30,7 @@ use chassis::{
     kafka::Kafka,
     lifecycle::Lifecycle,
 };
+use chrono::{DateTime, Utc};
 use common::{
     auth::{Issuer, Role, Verifier},
     events::topics,
@@ -46,6 +47,9 @@ pub use config::{Config, FirstAdmin};
 pub use domain::Password;
 pub use error::Error;
 pub use password::{Hasher, Refused};
+
+/// How many sessions are ended at once.
+const SESSIONS: i64 = 5_000;
 
 /// The schema of this service.
 pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations/user");
@@ -120,6 +124,27 @@ pub async fn run(config: Config, listener: TcpListener, life: Lifecycle) -> anyh
         &life,
     );
     chassis::http::serve(listener, service, &life).await
+}
+
+/// Brings the schema back to the truth after it was put back to a copy that is as old as `since`, or younger: whoever is logged in logs in
+/// again, for what was logged out since would be logged in.
+/// No process of the service may run.
+///
+/// # Errors
+/// When the database or the broker is away.
+pub async fn recover(config: Config, life: Lifecycle, _since: DateTime<Utc>) -> anyhow::Result<()> {
+    let db = Db::connect(&config.db, &MIGRATOR, &life).await?;
+    let now = config.clock.now();
+    let mut ended = 0;
+    loop {
+        let some = db::sessions::end_some(db.pool(), now, SESSIONS).await?;
+        if some == 0 {
+            break;
+        }
+        ended += some;
+    }
+    tracing::info!(ended, "sessions have ended");
+    Ok(())
 }
 
 /// Describes the routes of this service.

@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    chassis::process::main("user", 3001, user::Config::read, user::run)
+    chassis::process::main_with_recovery("user", 3001, user::Config::read, user::run, user::recover)
 }

@@ -7,6 +7,7 @@ mod admin;
 mod config;
 mod consumer;
 mod context;
+mod history;
 mod inlet;
 mod message;
 mod producer;
@@ -19,6 +20,8 @@ use std::{
     time::Duration,
 };
 
+use anyhow::Context as _;
+use chrono::{DateTime, Utc};
 use rdkafka::producer::Producer as _;
 
 pub use config::{Config, Topic};
@@ -85,6 +88,37 @@ impl Kafka {
             "tail",
             tail::run(self.config.clone(), topics.to_vec(), handler, life.clone()),
         );
+    }
+
+    /// What `hear` makes of every message of a topic since a moment, in order per partition, up to the topic's present
+    /// end. A message that it cannot read is passed over.
+    ///
+    /// # Errors
+    /// When the broker is away.
+    pub async fn recall<T: Default + Send + 'static>(
+        &self,
+        topic: Topic,
+        since: DateTime<Utc>,
+        hear: fn(&mut T, &Message) -> Result<(), Fault>,
+    ) -> anyhow::Result<T> {
+        let config = self.config.clone();
+        let read = blocking(move || history::recall(&config, topic, since, hear));
+        read.await.context("the reader panicked")?
+    }
+
+    /// Has a group begin again with what came since a moment, once the last of its members has gone.
+    ///
+    /// # Errors
+    /// When the broker is away, or somebody still consumes as this group after a minute.
+    pub async fn rewind(
+        &self,
+        group: &'static str,
+        topics: &[Topic],
+        since: DateTime<Utc>,
+    ) -> anyhow::Result<()> {
+        let (config, topics) = (self.config.clone(), topics.to_vec());
+        let moved = blocking(move || history::rewind(&config, group, &topics, since));
+        moved.await.context("the client panicked")?
     }
 
     /// The producer of this process.

@@ -3,6 +3,7 @@
 mod cache;
 mod db;
 mod env;
+mod history;
 mod http;
 mod kafka;
 mod lifecycle;

@@ -40,6 +40,8 @@ named! {
         LateCaptured = "payment.late_captured",
         /// One try was declined; it can still be paid.
         AttemptFailed = "payment.attempt_failed",
+        /// Nothing: it is told anew, because the database was put back to a copy that is older than what was told.
+        Restated = "payment.restated",
     }
 }
 

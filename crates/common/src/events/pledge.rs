@@ -87,6 +87,10 @@ pub struct PledgeEvent {
     /// When the donor asked to call it off, if ever.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cancel_requested_at: Option<DateTime<Utc>>,
+    /// The request that made it, as hashes, so that its key is known again should the database forget it; told once, at
+    /// the creation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claim: Option<String>,
     /// When it lapses unless paid.
     pub expires_at: DateTime<Utc>,
     /// When the donor made it.

@@ -1,6 +1,7 @@
 //! Which effect a request lays claim to: the hash of who, what and key, and the hash of the body.
 
 use axum::extract::FromRequestParts;
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use chassis::http::Problem;
 use http::{HeaderMap, Method, StatusCode, request::Parts};
 use serde_json::Value;
@@ -68,6 +69,21 @@ impl Claim {
     /// SHA-256 of the canonical body.
     pub fn fingerprint(&self) -> [u8; 32] {
         self.fingerprint
+    }
+
+    /// Both hashes as text, for an event that tells of the effect.
+    pub fn to_text(&self) -> String {
+        URL_SAFE_NO_PAD.encode([self.scope, self.fingerprint].concat())
+    }
+
+    /// Reads what [`to_text`](Self::to_text) wrote; none where it is something else.
+    pub fn from_text(text: &str) -> Option<Self> {
+        let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+        let (scope, fingerprint) = bytes.split_at_checked(32)?;
+        Some(Self {
+            scope: scope.try_into().ok()?,
+            fingerprint: fingerprint.try_into().ok()?,
+        })
     }
 
     pub(super) fn cache_key(&self) -> String {

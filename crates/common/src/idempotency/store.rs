@@ -142,6 +142,34 @@ pub async fn join(tx: &mut Tx, claim: &Claim, reply: &Reply) -> Result<Joined, E
     found.reply_for(claim).map(Joined::Replay)
 }
 
+/// Stores finished replies whose effects are there already, and which were forgotten with the table. What is known of a
+/// key stays.
+///
+/// # Errors
+/// Whatever the database says.
+pub async fn remember(
+    connection: &mut PgConnection,
+    finished: &[(Claim, Reply)],
+) -> Result<(), sqlx::Error> {
+    let (scopes, fingerprints, statuses, headers, bodies) =
+        insert_columns(finished.iter().map(|(claim, reply)| (claim, reply)));
+    sqlx::query(
+        "insert into idempotency (scope, fingerprint, status, headers, body)
+         select scope, fingerprint, status, headers::json, body
+         from unnest($1::bytea[], $2::bytea[], $3::smallint[], $4::text[], $5::bytea[])
+              as f (scope, fingerprint, status, headers, body)
+         order by scope on conflict do nothing",
+    )
+    .bind(scopes)
+    .bind(fingerprints)
+    .bind(statuses)
+    .bind(headers)
+    .bind(bodies)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
 /// The finished replies of these scopes. Called in a statement of its own after an insert that lost, because the
 /// insert's own snapshot may not see the winner.
 ///

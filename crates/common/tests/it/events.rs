@@ -89,6 +89,7 @@ fn pledge_event() {
         public_name: Some("Ada".to_owned()),
         message: Some("Go!".to_owned()),
         status: PledgeStatus::Pending,
+        claim: None,
         expires_at: at("2026-01-02T03:34:05Z"),
         created_at: at("2026-01-02T03:04:05Z"),
         version: 1,
@@ -290,6 +291,7 @@ fn names_are_spelt_alike_everywhere() {
             "payment.dispute_reversed",
             "payment.late_captured",
             "payment.attempt_failed",
+            "payment.restated",
         ],
     );
     spelling(Role::ALL, &["DONOR", "ADMIN"]);

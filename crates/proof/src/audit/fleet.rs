@@ -39,6 +39,7 @@ impl Held {
             mail_url: None,
             logs: Some(run_dir.join("logs")).filter(|logs| logs.is_dir()),
             journal,
+            lost: None,
         };
         match State::read(run_dir) {
             Some(state) if state.backends.values().all(is_alive) => {

@@ -1,5 +1,7 @@
 //! I1: what was acknowledged is there, once, as it was asked for.
 
+use std::fmt::Write as _;
+
 use anyhow::Result;
 
 use super::{Verdict, bench::Bench, journal::Size};
@@ -35,10 +37,18 @@ pub(super) async fn examine(bench: &mut Bench, journal: Option<Size>) -> Result<
     let ok = "select count(*) from journal where outcome = 'ok'";
     let ok = bench.count(ok).await?;
     let known = bench.count("select count(*) from pledge.pledges").await?;
-    Ok(verdict.compared(format!(
+    let mut compared = format!(
         "{ok} acknowledgements of {} keys with {known} pledges",
         pledges + others
-    )))
+    );
+    let forgotten = bench.count(FORGOTTEN).await?;
+    if forgotten > 0 {
+        _ = write!(
+            compared,
+            "; {forgotten} refunds were forgotten with the database and are to be ordered again"
+        );
+    }
+    Ok(verdict.compared(compared))
 }
 
 const OTHERWISE: &str = "
@@ -83,8 +93,18 @@ const CANCELS: &str = "
       and coalesce(p.status, 'PENDING') in ('PENDING', 'AUTHORIZED')
     order by 1";
 
+/// A refund that was ordered in a time that the database has forgotten, and that had not reached the provider, was known
+/// to nobody else.
 const REFUNDS: &str = "
     select j.intent from journal j left join payment.refunds r on r.refund_id::text = j.intent
     where j.kind = 'refund' and j.outcome = 'ok'
       and (r.payment_id, r.amount_minor, r.currency) is distinct from (j.payment_id, j.amount, j.currency)
+      and not (r.refund_id is null and exists (select from lost where j.sent_at between since and until)
+               and not exists (select from psp_refunds b where b.refund_id::text = j.intent))
     order by 1";
+
+const FORGOTTEN: &str = "
+    select count(*) from journal j join lost on j.sent_at between since and until
+    where j.kind = 'refund' and j.outcome = 'ok'
+      and not exists (select from payment.refunds r where r.refund_id::text = j.intent)
+      and not exists (select from psp_refunds b where b.refund_id::text = j.intent)";

@@ -57,13 +57,15 @@ const ELSEWHERE: &str = "
     order by 1";
 
 /// After the first, each version is that of a step or of a declined try, or of money that went back in part, which
-/// leaves the payment where it stands.
+/// leaves the payment where it stands; or it was told before the database was put back to an older copy.
 const UNEXPLAINED: &str = "
     select p.payment_id::text
     from payment.payments p
     left join (select payment_id, count(*) as versions, max(version) as newest
                from (select payment_id, version from payment.payment_transitions
-                     union select payment_id, version from payment.payment_attempts) each_one
+                     union select payment_id, version from payment.payment_attempts
+                     union select payment_id, generate_series(from_version + 1, version)
+                           from payment.payment_restatements) each_one
                group by payment_id) t on t.payment_id = p.payment_id
     where (p.version, p.version - 1) is distinct from (coalesce(t.newest, 1), coalesce(t.versions, 0))
       and not exists (select from payment.refunds r where r.payment_id = p.payment_id)

@@ -39,6 +39,13 @@ pub(super) async fn examine(bench: &mut Bench, mailbox: Option<Mailbox>) -> Resu
             verdict.extend(bench.find(what, MISSING).await?);
         }
         _ = write!(compared, " and {} mails", mailbox.mails);
+        let forgotten = bench.count(FORGOTTEN).await?;
+        if forgotten > 0 {
+            _ = write!(
+                compared,
+                ", {forgotten} of them from a time that the database has forgotten"
+            );
+        }
     } else {
         compared += "; no mailbox was asked";
     }
@@ -65,11 +72,16 @@ const UNDUE: &str = "
 const UNSENT: &str = "
     select payment_id::text from notification.deliveries where kind = 'THANK_YOU' and status = 'QUEUED' order by 1";
 
+const FORGOTTEN: &str = "
+    select count(*) from mails where exists (select from lost where at between since - interval '1 second' and until)";
+
 /// When the server's acceptance is lost, the mail is sent again under the same Message-ID: each attempt may have left
-/// one copy, and no more.
+/// one copy, and no more. Of a mail that was sent in a time that the database has forgotten nobody knows.
 const TOO_MANY: &str = "
     select d.payment_id::text
-    from (select payment_id, count(*) as mails from mails group by payment_id) m
+    from (select payment_id, count(*) as mails from mails
+          where not exists (select from lost where at between since - interval '1 second' and until)
+          group by payment_id) m
     join (select payment_id, sum(attempts) as attempts from notification.deliveries group by payment_id) d
          on d.payment_id = m.payment_id
     where m.mails > d.attempts

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::Result;
+use chrono::DateTime;
 
 use super::bench::Bench;
 use crate::journal::{self, Entry, Kind, Outcome};
@@ -27,7 +28,7 @@ pub(super) async fn lay_out(bench: &mut Bench, path: &Path) -> Result<Size> {
         pledges,
         others: entries.len() - pledges,
     };
-    let into = "copy journal (key, kind, outcome, campaign_id, amount, currency, email, pledge_id, payment_id, intent)
+    let into = "copy journal (key, kind, sent_at, outcome, campaign_id, amount, currency, email, pledge_id, payment_id, intent)
                 from stdin";
     bench.fill(into, entries.iter().map(row)).await?;
     Ok(size)
@@ -50,8 +51,10 @@ fn row(entry: &Entry) -> String {
         Outcome::Fail => "fail",
         Outcome::Unknown => "unknown",
     };
+    let sent_at = DateTime::from_timestamp_millis(entry.sent_at).unwrap_or_default();
+    let sent_at = sent_at.to_rfc3339();
     format!(
-        "{}\t{kind}\t{outcome}\t{}\t{}\t{}\t{}\t{}\t{}\t{}",
+        "{}\t{kind}\t{sent_at}\t{outcome}\t{}\t{}\t{}\t{}\t{}\t{}\t{}",
         entry.key,
         entry.campaign_id,
         entry.amount,

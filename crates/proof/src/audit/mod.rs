@@ -35,7 +35,7 @@ use anyhow::{Context, Result};
 pub use fleet::Held;
 pub(crate) use groups::{GROUPS, partitions};
 pub use report::{Finding, Report, Verdict};
-pub use sources::Sources;
+pub use sources::{Lost, Sources};
 
 use bench::Bench;
 
@@ -73,6 +73,12 @@ pub async fn audit(sources: &Sources) -> Result<Report> {
         ),
         None => None,
     };
+    bench
+        .fill(
+            "copy lost (since, until) from stdin",
+            sources.lost.iter().map(lost),
+        )
+        .await?;
     bench.freeze().await?;
     let verdicts = vec![
         i01_acknowledged::examine(&mut bench, journal).await?,
@@ -92,6 +98,10 @@ pub async fn audit(sources: &Sources) -> Result<Report> {
         verdicts,
         took: began.elapsed(),
     })
+}
+
+fn lost(lost: &Lost) -> String {
+    format!("{}\t{}", lost.since.to_rfc3339(), lost.until.to_rfc3339())
 }
 
 /// What consumer groups have not heard yet, as `group: topic/partition, n behind`; nothing where no broker is named.

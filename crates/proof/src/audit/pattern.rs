@@ -18,7 +18,7 @@ const LENGTH: usize = 8;
 pub(super) fn secret(line: &str) -> Option<&'static str> {
     let begun = BEGINNINGS.iter().find(|(beginning, _)| {
         line.match_indices(beginning)
-            .any(|(at, _)| is_secret(&line[at + beginning.len()..]))
+            .any(|(at, _)| is_begun(line, at) && is_secret(&line[at + beginning.len()..]))
     });
     if let Some((_, what)) = begun {
         return Some(what);
@@ -37,6 +37,12 @@ fn has_password(line: &str) -> bool {
         let user = authority.rsplit_once('@').map(|(user, _)| user);
         user.is_some_and(|user| user.contains(':'))
     })
+}
+
+/// A secret does not begin in the middle of a word: random ids hold all sorts of letters.
+fn is_begun(line: &str, at: usize) -> bool {
+    let of_word = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
+    !(of_word(line[..at].chars().next_back()) && of_word(line[at..].chars().next()))
 }
 
 fn is_secret(rest: &str) -> bool {

@@ -2,6 +2,17 @@
 
 use std::path::PathBuf;
 
+use chrono::{DateTime, Utc};
+
+/// What the database has forgotten, because it was put back to an older copy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lost {
+    /// When the copy was begun.
+    pub since: DateTime<Utc>,
+    /// When the database went away.
+    pub until: DateTime<Utc>,
+}
+
 /// The witnesses of an audit. Whoever is not named is not asked, and what only they could tell is skipped.
 #[derive(Clone, Debug)]
 pub struct Sources {
@@ -19,4 +30,6 @@ pub struct Sources {
     pub logs: Option<PathBuf>,
     /// What donors asked for and were told.
     pub journal: Option<PathBuf>,
+    /// Whether the database was put back to an older copy. What no other witness knew of then is lost, and only that.
+    pub lost: Option<Lost>,
 }

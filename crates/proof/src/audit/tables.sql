@@ -69,10 +69,14 @@ $$;
 -- Mails in the mailbox, by the payment that they thank for.
 create temp table mails (payment_id uuid not null, at timestamptz not null);
 
+-- The time that the database has forgotten, if it was put back to an older copy: one row, or none.
+create temp table lost (since timestamptz not null, until timestamptz not null);
+
 -- What donors asked for and learnt in the end: one row for each idempotency key.
 create temp table journal (
     key         uuid   not null,
     kind        text   not null,
+    sent_at     timestamptz not null, -- the try that told the outcome
     outcome     text   not null,
     campaign_id uuid   not null,
     amount      bigint not null,

@@ -5,8 +5,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use chrono::{DateTime, Utc};
 use clap::Parser;
-use proof::audit::{self, Held, Report};
+use proof::audit::{self, Held, Lost, Report};
 use tokio::runtime::Builder;
 use xtask::{interrupt, settings, ui};
 
@@ -20,6 +21,10 @@ struct Arguments {
     /// What donors were told, one JSON object per line.
     #[arg(long)]
     journal: Option<PathBuf>,
+    /// The time that the database has forgotten, where it was put back to an older copy: when the copy was begun, and when
+    /// the database went away.
+    #[arg(long, num_args = 2, value_names = ["SINCE", "UNTIL"])]
+    forgotten: Option<Vec<DateTime<Utc>>>,
 }
 
 fn main() -> ExitCode {
@@ -40,7 +45,11 @@ fn run(arguments: Arguments) -> Result<bool> {
         Some(run_dir) => std::path::absolute(run_dir)?,
         None => settings::run_dir(&settings::workspace_root()?),
     };
-    let held = Held::find(&run_dir, arguments.journal)?;
+    let mut held = Held::find(&run_dir, arguments.journal)?;
+    if let Some([since, until]) = arguments.forgotten.as_deref() {
+        let (since, until) = (*since, *until);
+        held.sources.lost = Some(Lost { since, until });
+    }
     if !held.running {
         ui::step("nothing runs; asking the data that are left");
     }

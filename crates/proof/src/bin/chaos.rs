@@ -25,6 +25,9 @@ struct Args {
     /// Print the schedule of this seed, and run nothing.
     #[arg(long)]
     dry_run: bool,
+    /// Put PostgreSQL back, once, to a copy that is so many seconds old by then; 20 where no number is given.
+    #[arg(long, num_args = 0..=1, default_missing_value = "20", value_parser = clap::value_parser!(u64).range(1..=3600))]
+    restore: Option<u64>,
     /// Do without this guard, to see the run go red; debug builds only.
     #[arg(long)]
     without: Option<String>,
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
 fn run(args: &Args) -> Result<bool> {
     let plan = Plan {
         donors: args.donors,
+        restore: args.restore.map(Duration::from_secs),
         without: args.without.clone(),
         ..Plan::new(args.seed, Duration::from_secs(args.seconds))
     };

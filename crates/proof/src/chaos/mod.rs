@@ -10,6 +10,7 @@ mod perform;
 mod proxy;
 mod quiet;
 mod report;
+mod restore;
 mod run;
 mod schedule;
 mod world;

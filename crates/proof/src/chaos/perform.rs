@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use chrono::{DateTime, Utc};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 use tokio::runtime::Handle;
@@ -13,9 +14,11 @@ use xtask::{
 
 use super::{
     proxy::Cut,
+    restore,
     schedule::{Kind, Schedule, Window},
     world::World,
 };
+use crate::audit::Lost;
 
 /// How often the processes are looked at.
 const LOOK: Duration = Duration::from_millis(20);
@@ -29,17 +32,27 @@ pub(super) struct Performer<'a> {
     began: Instant,
     /// Processes that ended without being asked to, and how.
     pub(super) deaths: Vec<String>,
+    /// What the database has forgotten, once it was put back to a copy.
+    pub(super) lost: Option<Lost>,
+    /// Since when the copy of the database is too old.
+    copied_at: Option<DateTime<Utc>>,
+    /// Whether the services recover after the database was put back.
+    recovers: bool,
 }
 
 impl<'a> Performer<'a> {
-    /// Somebody who counts the time from now on.
-    pub(super) fn new(world: &'a World) -> Result<Self> {
+    /// Somebody who counts the time from now on; `recovers` says whether services may recover from a database that was
+    /// put back.
+    pub(super) fn new(world: &'a World, recovers: bool) -> Result<Self> {
         let client = reqwest::Client::builder().timeout(PATIENCE).no_proxy();
         Ok(Self {
             world,
             client: client.build()?,
             began: Instant::now(),
             deaths: Vec::new(),
+            lost: None,
+            copied_at: None,
+            recovers,
         })
     }
 
@@ -59,7 +72,7 @@ impl<'a> Performer<'a> {
             self.watch_until(at)?;
             if is_begin {
                 self.say(&window.to_string());
-                self.begin(window);
+                self.begin(window)?;
             } else {
                 self.end(window)?;
             }
@@ -108,7 +121,7 @@ impl<'a> Performer<'a> {
         Ok(())
     }
 
-    fn begin(&self, window: &Window) {
+    fn begin(&mut self, window: &Window) -> Result<()> {
         let mut fleet = self.world.fleet();
         match window.kind {
             Kind::Kill => fleet.kill(window.target),
@@ -118,6 +131,10 @@ impl<'a> Performer<'a> {
             }
             Kind::CutReply => self.cut(window, Cut::Reply),
             Kind::CutMiddle => self.cut(window, Cut::Middle),
+            Kind::Restore => {
+                drop(fleet);
+                self.copied_at = Some(restore::copy(self.world)?);
+            }
             Kind::Webhooks | Kind::Silence => {
                 drop(fleet);
                 if self.tell_provider(Some(&window.faults())).is_err() {
@@ -125,9 +142,10 @@ impl<'a> Performer<'a> {
                 }
             }
         }
+        Ok(())
     }
 
-    fn end(&self, window: &Window) -> Result<()> {
+    fn end(&mut self, window: &Window) -> Result<()> {
         let mut fleet = self.world.fleet();
         match window.kind {
             // Whether they get ready is seen at the end; others may have been made to fail meanwhile.
@@ -141,6 +159,13 @@ impl<'a> Performer<'a> {
                 drop(fleet);
                 // Where it is away, its next start forgets them.
                 let _away = self.tell_provider(None);
+            }
+            Kind::Restore => {
+                drop(fleet);
+                self.say("go back to the copy");
+                let since = self.copied_at.context("there is no copy")?;
+                self.lost = Some(restore::put_back(self.world, since, self.recovers)?);
+                self.say("everybody is back");
             }
         }
         Ok(())

@@ -24,7 +24,7 @@ use super::{
     world::World,
 };
 use crate::{
-    audit::{Finding, Report},
+    audit::{Finding, Lost, Report},
     journal,
 };
 
@@ -42,6 +42,8 @@ pub struct Plan {
     pub donors: u64,
     /// The kinds of faults to draw from.
     pub kinds: Vec<Kind>,
+    /// How old the copy is that PostgreSQL is put back to, once; it is not put back where there is none.
+    pub restore: Option<Duration>,
     /// Faults of the provider's, as its simulator reads them, from the begin to the end of the load.
     pub provider: Option<Value>,
     /// The guard to do without.
@@ -58,6 +60,7 @@ impl Plan {
             length,
             donors: 16,
             kinds: Kind::ALL.to_vec(),
+            restore: None,
             provider: None,
             without: None,
             patience: Duration::from_mins(1),
@@ -66,7 +69,11 @@ impl Plan {
 
     /// What will go wrong.
     pub fn schedule(&self) -> Schedule {
-        Schedule::draw(self.seed, self.length, &self.kinds)
+        let drawn = Schedule::draw(self.seed, self.length, &self.kinds);
+        match self.restore {
+            Some(age) => drawn.with_restore(self.seed, self.length, age),
+            None => drawn,
+        }
     }
 }
 
@@ -77,14 +84,18 @@ impl Plan {
 /// When the run could not be carried out; a broken promise is no error, but an [`Outcome`].
 pub async fn run(options: Options, plan: &Plan) -> Result<Outcome> {
     let run_dir = options.run_dir.clone();
-    let world = World::start(options, plan.without.as_deref()).await?;
+    let mut world = World::start(options, plan.without.as_deref()).await?;
     let state = State::of(&world.fleet(), &world.campaign.to_string(), false, false);
     state.write(&run_dir)?;
     let journal = run_dir.join("journal.jsonl");
-    let deaths_and_doubts = load(&world, plan, &journal).await?;
+    let Loaded {
+        deaths,
+        doubts,
+        lost,
+    } = load(&world, plan, &journal).await?;
+    world.sources.lost = lost;
     ui::step("everything is healed; waiting until all has settled");
     let (unsettled, mut report) = quiet::rest(&world, plan.patience).await?;
-    let (deaths, doubts) = deaths_and_doubts;
     add(&mut report, "I1", "donors were told both", doubts);
     let what = format!("not settled after {} s", plan.patience.as_secs());
     add(&mut report, "I9", &what, unsettled);
@@ -105,13 +116,18 @@ pub async fn run(options: Options, plan: &Plan) -> Result<Outcome> {
     })
 }
 
-/// Lets donors give while the schedule is performed, and heals everything. Gives the processes that ended by
-/// themselves, and answers that donors cannot believe.
-async fn load(
-    world: &World,
-    plan: &Plan,
-    journal: &std::path::Path,
-) -> Result<(Vec<String>, Vec<String>)> {
+/// What became of the load.
+struct Loaded {
+    /// The processes that ended by themselves.
+    deaths: Vec<String>,
+    /// Answers that donors cannot believe.
+    doubts: Vec<String>,
+    /// What the database has forgotten.
+    lost: Option<Lost>,
+}
+
+/// Lets donors give while the schedule is performed, and heals everything.
+async fn load(world: &World, plan: &Plan, journal: &std::path::Path) -> Result<Loaded> {
     let schedule = plan.schedule();
     let middle = Instant::now() + plan.length / 2;
     let until = Instant::now() + plan.length;
@@ -129,7 +145,8 @@ async fn load(
     }
     let operator = Operator::new(world, client.clone(), plan.seed)?;
     donors.spawn(async move { operator.work(middle, until).await });
-    let mut performer = Performer::new(world)?;
+    let recovers = plan.without.as_deref() != Some("recovery");
+    let mut performer = Performer::new(world, recovers)?;
     tokio::task::block_in_place(|| {
         if let Some(faults) = &plan.provider {
             performer.tell_provider(Some(faults))?;
@@ -140,7 +157,11 @@ async fn load(
     while let Some(ended) = donors.join_next().await {
         ended.context("a donor or the operator panicked")??;
     }
-    Ok((performer.deaths, client.contradictions()))
+    Ok(Loaded {
+        deaths: performer.deaths,
+        doubts: client.contradictions(),
+        lost: performer.lost,
+    })
 }
 
 fn add(report: &mut Report, invariant: &str, what: &str, ids: Vec<String>) {

@@ -32,6 +32,10 @@ const DATABASES: [&str; 6] = [
 /// The shortest quiet at the begin and at the end, in milliseconds.
 const MARGIN: u64 = 800;
 
+/// How long a copy takes at most, and how long it takes to go back to it.
+const COPY: Duration = Duration::from_secs(2);
+const RECOVERY: Duration = Duration::from_secs(20);
+
 /// A kind of fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -54,10 +58,12 @@ pub enum Kind {
     Webhooks,
     /// The provider does what we ask, and does not answer, or says that it failed.
     Silence,
+    /// PostgreSQL is put back to a copy of itself that was made some time ago, and the services recover from that.
+    Restore,
 }
 
 impl Kind {
-    /// Every kind.
+    /// Every kind that is drawn. Going back to a copy is asked for: it takes the longest, and a run does it once.
     pub const ALL: [Self; 9] = [
         Self::Kill,
         Self::Freeze,
@@ -77,6 +83,7 @@ impl Kind {
             Self::Webhooks => 3,
             Self::Postgres | Self::Kafka | Self::CutMiddle => 2,
             Self::Redis | Self::Silence => 1,
+            Self::Restore => 0,
         }
     }
 
@@ -89,6 +96,7 @@ impl Kind {
             Self::Kafka | Self::Silence => 1000..=5000,
             Self::CutReply | Self::CutMiddle => 1000..=6000,
             Self::Webhooks => 3000..=8000,
+            Self::Restore => 20_000..=20_000,
         }
     }
 }
@@ -152,6 +160,10 @@ impl fmt::Display for Window {
             Kind::CutMiddle => write!(f, "break database replies to {target}")?,
             Kind::Webhooks => write!(f, "webhooks twice, late, out of order, forged, lost")?,
             Kind::Silence => write!(f, "no answer from {target}")?,
+            Kind::Restore => {
+                let age = self.lasts.as_secs_f64();
+                return write!(f, "copy {target}, and go back to the copy after {age:.1} s");
+            }
         }
         write!(f, " for {:.1} s", self.lasts.as_secs_f64())
     }
@@ -196,6 +208,32 @@ impl Schedule {
         }
         Self(windows)
     }
+
+    /// Once, PostgreSQL is put back to a copy that is this old by then. While it is copied, and while the services recover,
+    /// nothing else goes wrong.
+    #[must_use]
+    pub fn with_restore(mut self, seed: u64, length: Duration, age: Duration) -> Self {
+        // A draw of its own: what else the seed gives stays as it was.
+        let mut random = StdRng::seed_from_u64(!seed);
+        let first = Duration::from_millis(MARGIN);
+        let last = length.saturating_sub(age + RECOVERY).max(first);
+        let window = Window {
+            at: random.random_range(first..=last),
+            lasts: age,
+            kind: Kind::Restore,
+            target: target(Kind::Restore, &mut random),
+            seed: random.random(),
+        };
+        let quiet = [(window.at, COPY), (window.ends(), RECOVERY)];
+        self.0.retain(|other| {
+            quiet
+                .iter()
+                .all(|(from, lasts)| other.ends() < *from || other.at > *from + *lasts)
+        });
+        self.0.push(window);
+        self.0.sort_by_key(|window| window.at);
+        self
+    }
 }
 
 /// Of PostgreSQL, Redis and Kafka one is away at a time: with two of them gone there is nothing left to observe.
@@ -208,7 +246,7 @@ fn target(kind: Kind, random: &mut StdRng) -> &'static str {
     let database = *DATABASES.choose(random).expect("there are some");
     match kind {
         Kind::Kill | Kind::Freeze => process,
-        Kind::Postgres => "postgres",
+        Kind::Postgres | Kind::Restore => "postgres",
         Kind::Redis => "redis",
         Kind::Kafka => "kafka",
         Kind::CutReply | Kind::CutMiddle => database,

@@ -124,6 +124,7 @@ impl World {
                 mail_url: Some(fleet.mail()),
                 logs: Some(run_dir.join("logs")),
                 journal: Some(run_dir.join("journal.jsonl")),
+                lost: None,
             },
             proxies,
             fleet: Arc::new(Mutex::new(fleet)),

@@ -184,6 +184,7 @@ fn pledge(gift: &Gift, paid: bool) -> PledgeEvent {
         message: gift.message(),
         status,
         cancel_requested_at: None,
+        claim: None,
         expires_at: gift.expires(),
         created_at: gift.created,
         version,

@@ -50,6 +50,45 @@ fn every_kind_of_fault_comes_up() {
 }
 
 #[test]
+fn while_the_database_is_copied_and_put_back_nothing_else_goes_wrong() {
+    let (length, age) = (Duration::from_mins(1), Duration::from_secs(20));
+    for seed in 0..500 {
+        let draw = || Schedule::draw(seed, length, &Kind::ALL).with_restore(seed, length, age);
+        let Schedule(windows) = draw();
+        assert_eq!(draw(), Schedule(windows.clone()));
+        let restores: Vec<_> = windows
+            .iter()
+            .filter(|window| window.kind == Kind::Restore)
+            .collect();
+        let [restore] = restores[..] else {
+            panic!("seed {seed}: {restores:?}");
+        };
+        assert_eq!(restore.lasts, age);
+        assert!(restore.ends() < length, "seed {seed}: {restore}");
+        let others = windows.iter().filter(|other| *other != restore);
+        for other in others {
+            for moment in [restore.at, restore.ends()] {
+                assert!(
+                    other.ends() < moment || other.at > moment,
+                    "seed {seed}: {restore}, {other}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_database_that_is_put_back_to_an_older_copy_costs_no_charge_and_no_refund() {
+    held(&on_servers_of_its_own(&restoring(None)));
+}
+
+#[test]
+fn without_the_recovery_a_run_that_goes_back_to_an_older_copy_is_broken() {
+    let outcome = on_servers_of_its_own(&restoring(Some("recovery")));
+    assert!(outcome.report.broken().contains(&"I6"), "{outcome}");
+}
+
+#[test]
 fn seed_1_holds() {
     held(&seed(1));
 }
@@ -109,11 +148,26 @@ fn without_the_standing_rule_of_refunds_a_run_is_broken() {
     broken("standing_refund", "I3");
 }
 
-/// A run with every kind of fault, on servers of its own.
+/// A run with every kind of fault.
 fn seed(seed: u64) -> Outcome {
-    run(&Plan::new(seed, LOAD), || {
+    on_servers_of_its_own(&Plan::new(seed, LOAD))
+}
+
+/// A run in which PostgreSQL is put back to a copy that is a few seconds old.
+fn restoring(without: Option<&str>) -> Plan {
+    Plan {
+        kinds: Vec::new(),
+        restore: Some(Duration::from_secs(5)),
+        without: without.map(str::to_owned),
+        patience: Duration::from_secs(if without.is_some() { 10 } else { 60 }),
+        ..Plan::new(1, Duration::from_secs(30))
+    }
+}
+
+fn on_servers_of_its_own(plan: &Plan) -> Outcome {
+    run(plan, || {
         let root = settings::workspace_root()?;
-        let name = format!("chaos_{seed}_{}", Uuid::new_v4().simple());
+        let name = format!("chaos_{}_{}", plan.seed, Uuid::new_v4().simple());
         let run_dir = settings::run_dir(&root).join("fleets").join(name);
         // The services were built beside this program's folder.
         let program = std::env::current_exe()?;

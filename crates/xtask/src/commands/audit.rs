@@ -19,6 +19,10 @@ pub struct Audit {
     /// What donors were told, one JSON object per line: `chaos` writes such a journal.
     #[arg(long)]
     pub journal: Option<PathBuf>,
+    /// The time that the database has forgotten, in RFC 3339, where it was put back to an older copy: when the copy was
+    /// begun, and when the database went away.
+    #[arg(long, num_args = 2, value_names = ["SINCE", "UNTIL"])]
+    pub forgotten: Option<Vec<String>>,
     /// Run a release build, which is worth building where there are many payments.
     #[arg(long)]
     pub release: bool,
@@ -33,25 +37,29 @@ pub fn audit(args: &Audit) -> Result<ExitStatus> {
         Profile::Dev
     };
     let folder = profile.build(&root)?;
-    run_in(&folder, args.run_dir.as_deref(), args.journal.as_deref())
-}
-
-/// Runs the program that was built into this folder.
-pub(super) fn run_in(
-    folder: &Path,
-    run_dir: Option<&Path>,
-    journal: Option<&Path>,
-) -> Result<ExitStatus> {
-    let program = folder.join("audit");
-    if !program.is_file() {
-        bail!("cargo has built no {}", program.display());
-    }
-    let mut command = Command::new(program);
-    let options = [("--run-dir", run_dir), ("--journal", journal)];
-    for (name, path) in options {
+    let mut command = program(&folder)?;
+    let paths = [("--run-dir", &args.run_dir), ("--journal", &args.journal)];
+    for (name, path) in paths {
         if let Some(path) = path {
             command.arg(name).arg(path);
         }
     }
+    if let Some(times) = &args.forgotten {
+        command.arg("--forgotten").args(times);
+    }
     run::attached(&mut command)
+}
+
+/// Runs the program that was built into this folder on what lies in a run directory.
+pub(super) fn run_in(folder: &Path, run_dir: &Path) -> Result<ExitStatus> {
+    let mut command = program(folder)?;
+    run::attached(command.arg("--run-dir").arg(run_dir))
+}
+
+fn program(folder: &Path) -> Result<Command> {
+    let program = folder.join("audit");
+    if !program.is_file() {
+        bail!("cargo has built no {}", program.display());
+    }
+    Ok(Command::new(program))
 }

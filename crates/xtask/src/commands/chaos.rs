@@ -25,6 +25,9 @@ pub struct Chaos {
     /// Print the schedule of the seed, and run nothing.
     #[arg(long)]
     pub dry_run: bool,
+    /// Put PostgreSQL back, once, to a copy that is so many seconds old by then; 20 where no number is given.
+    #[arg(long, num_args = 0..=1, default_missing_value = "20")]
+    pub restore: Option<u64>,
     /// Do without a guard, to see the run go red; debug builds only.
     #[arg(long, conflicts_with = "release")]
     pub without: Option<String>,
@@ -49,6 +52,9 @@ pub fn chaos(args: &Chaos) -> Result<ExitStatus> {
         command.args([name, &number.to_string()]);
     }
     command.args(args.dry_run.then_some("--dry-run"));
+    if let Some(age) = args.restore {
+        command.args(["--restore", &age.to_string()]);
+    }
     if let Some(guard) = &args.without {
         command.args(["--without", guard]);
     }

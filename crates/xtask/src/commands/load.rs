@@ -115,7 +115,7 @@ fn stored(root: &Path, own: &Path, payments: u64, seconds: u64) -> Result<Stored
     }
     let fill_seconds = began.elapsed().as_secs_f64();
     let began = Instant::now();
-    let audited = audit::run_in(&programs, Some(own), None)?;
+    let audited = audit::run_in(&programs, own)?;
     let audit_seconds = began.elapsed().as_secs_f64();
     ui::step("single calls on the full fleet");
     let full = stand(own, &[], seconds)?;

@@ -176,6 +176,16 @@ impl Backends {
         self.kafka.as_mut().expect("Kafka is the user's own")
     }
 
+    /// Copies the data of the private PostgreSQL, which runs.
+    pub fn copy_postgres(&mut self) -> Result<()> {
+        postgres::copy(self.postgres())
+    }
+
+    /// Puts the private PostgreSQL, which must not run, back to its copy.
+    pub fn put_postgres_back(&mut self) -> Result<()> {
+        postgres::put_back(self.postgres())
+    }
+
     /// The servers that were started.
     pub fn servers(&self) -> impl Iterator<Item = &Server> {
         [&self.postgres, &self.redis, &self.kafka]

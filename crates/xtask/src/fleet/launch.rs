@@ -138,10 +138,14 @@ impl Fleet {
         self.server(name).spec.env = env;
     }
 
-    /// Starts every process: simulators and the services behind the gateway at once, the gateway when they are ready.
+    /// Starts every process that does not run: simulators and the services behind the gateway at once, the gateway when
+    /// they are ready.
     pub fn start_everything(&mut self) -> Result<()> {
-        let (gateways, others): (Vec<String>, Vec<String>) = self
-            .names()
+        let missing = self.names().into_iter();
+        let missing: Vec<String> = missing
+            .filter(|name| !self.server(name).is_running())
+            .collect();
+        let (gateways, others): (Vec<String>, Vec<String>) = missing
             .into_iter()
             .partition(|name| service_of(name) == "gateway");
         for group in [others, gateways] {
@@ -194,23 +198,31 @@ impl Fleet {
 
     /// Ends everything in an orderly way, in reverse: the gateway, the services, the simulators, the backends.
     pub fn stop(&mut self) {
-        let rank = |name: &str| match service_of(name) {
-            "gateway" => 0,
-            "psp-sim" | "mail-sim" => 2,
-            _ => 1,
-        };
-        for now in 0..3 {
-            std::thread::scope(|scope| {
-                for (_, server) in self
-                    .servers
-                    .iter_mut()
-                    .filter(|(name, _)| rank(name) == now)
-                {
-                    scope.spawn(|| server.stop());
-                }
-            });
+        for rank in 0..3 {
+            self.end(rank);
         }
         self.discard(Backends::stop);
+    }
+
+    /// Ends the gateway in an orderly way, and then the services. Simulators and backends go on.
+    pub fn stop_services(&mut self) {
+        for rank in 0..2 {
+            self.end(rank);
+        }
+    }
+
+    /// Ends the processes of a rank in an orderly way: 0 is the gateway, 1 are the services, 2 the simulators.
+    fn end(&mut self, rank: u8) {
+        let of_rank = |name: &str| match service_of(name) {
+            "gateway" => rank == 0,
+            "psp-sim" | "mail-sim" => rank == 2,
+            _ => rank == 1,
+        };
+        std::thread::scope(|scope| {
+            for (_, server) in self.servers.iter_mut().filter(|(name, _)| of_rank(name)) {
+                scope.spawn(|| server.stop());
+            }
+        });
     }
 
     /// Lets everything live on when this value is dropped.

@@ -38,6 +38,7 @@ pub mod ports;
 mod postgres;
 mod probe;
 mod process;
+mod recover;
 mod redis;
 mod secrets;
 mod seed;

@@ -92,11 +92,57 @@ pub(super) fn remove_data(run_dir: &Path) -> Result<()> {
         fs::remove_file(&here)?;
     }
     for dir in [target.unwrap_or_else(|_| here.clone()), elsewhere(run_dir)] {
-        if dir.is_dir() {
-            fs::remove_dir_all(&dir).with_context(|| format!("cannot remove {}", dir.display()))?;
-        }
+        remove(&copy_of(&dir))?;
+        remove(&dir)?;
     }
     Ok(())
+}
+
+fn remove(dir: &Path) -> Result<()> {
+    if dir.is_dir() {
+        fs::remove_dir_all(dir).with_context(|| format!("cannot remove {}", dir.display()))?;
+    }
+    Ok(())
+}
+
+/// Where the copy of a data directory lies: beside it.
+fn copy_of(data: &Path) -> PathBuf {
+    let mut name = data.as_os_str().to_owned();
+    name.push("-copy");
+    name.into()
+}
+
+/// Copies the data of a running server, beside them and in place of an older copy.
+pub(super) fn copy(server: &Server) -> Result<()> {
+    let bin = install::postgres_bin().context("PostgreSQL's pg_basebackup is not installed")?;
+    let data = server.data.as_ref().context("the server has no data")?;
+    let copy = copy_of(data);
+    remove(&copy)?;
+    fs::create_dir(&copy).with_context(|| format!("cannot make {}", copy.display()))?;
+    fs::set_permissions(&copy, fs::Permissions::from_mode(0o700))?;
+    let owner = server.spec.owner;
+    chown(
+        &copy,
+        owner.map(|(user, _)| user),
+        owner.map(|(_, group)| group),
+    )?;
+    let mut command = as_owner(Command::new(bin.join("pg_basebackup")), owner);
+    command
+        .args(["--host=127.0.0.1", "--username=postgres", "--no-password"])
+        .arg(format!("--port={}", server.port()))
+        .args(["--checkpoint=fast", "--wal-method=stream", "--no-sync"])
+        .arg("-D")
+        .arg(&copy);
+    run::captured(&mut command).context("cannot copy PostgreSQL")?;
+    Ok(())
+}
+
+/// Puts the copy in the place of the data of a server that does not run. Both are gone from where they were.
+pub(super) fn put_back(server: &Server) -> Result<()> {
+    let data = server.data.as_ref().context("the server has no data")?;
+    let copy = copy_of(data);
+    remove(data)?;
+    fs::rename(&copy, data).with_context(|| format!("cannot put {} back", copy.display()))
 }
 
 /// Removes the data of every fleet below this run directory that lies outside of it.

@@ -80,19 +80,8 @@ impl PledgeCreated {
 
 /// The facts of the pledge, and its trace, which the payment goes on with.
 fn origin(pledge: PledgeEvent, message: &Message) -> Result<Origin, Fault> {
-    let amount = pledge.charge().map_err(Fault::permanent)?;
     let span = telemetry::span_from(pledge.kind(), message.header("traceparent"));
     let traceparent = span.in_scope(telemetry::traceparent);
-    Ok(Origin {
-        traceparent: traceparent.or_else(|| message.header("traceparent").map(str::to_owned)),
-        pledge_id: pledge.pledge_id,
-        campaign_id: pledge.campaign_id,
-        donor_id: pledge.donor_id,
-        donor_ref: pledge.donor_ref,
-        contact_id: pledge.contact_id,
-        amount,
-        extras: pledge.extras,
-        capture: pledge.capture,
-        expires_at: pledge.expires_at,
-    })
+    let traceparent = traceparent.or_else(|| message.header("traceparent").map(str::to_owned));
+    Origin::of(pledge, traceparent).map_err(Fault::permanent)
 }

@@ -19,6 +19,7 @@ pub mod parked;
 pub mod payments;
 pub mod payouts;
 pub mod refunds;
+pub mod restatements;
 pub mod rulings;
 pub mod runs;
 pub mod settlements;

@@ -79,3 +79,15 @@ pub async fn remove(connection: &mut PgConnection, events: &[&str]) -> Result<()
         .await?;
     Ok(())
 }
+
+/// Has every parked event judged now.
+pub async fn judge_now(
+    connection: &mut PgConnection,
+    now: DateTime<Utc>,
+) -> Result<(), sqlx::Error> {
+    sqlx::query("update webhook_parked set retry_at = $1 where retry_at > $1")
+        .bind(now)
+        .execute(connection)
+        .await?;
+    Ok(())
+}

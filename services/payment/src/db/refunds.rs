@@ -67,7 +67,7 @@ pub async fn of_payment(
     let rows: Vec<Row> = sqlx::query_as(
         "select refund_id, payment_id, amount_minor, currency, reason, cause, status, failure, psp_refund, psp_key,
                 psp_request, outcome, requested_at, tries, requested_by, created_at, updated_at
-         from refunds where payment_id = $1 order by refund_id",
+         from refunds where payment_id = $1 order by created_at, refund_id",
     )
     .bind(payment.get())
     .fetch_all(executor)
@@ -166,5 +166,17 @@ pub async fn look_at(
     .bind(unknown)
     .execute(executor)
     .await?;
+    Ok(())
+}
+
+/// Has every refund that is still open looked after now.
+pub async fn look_now(
+    connection: &mut PgConnection,
+    now: DateTime<Utc>,
+) -> Result<(), sqlx::Error> {
+    sqlx::query("update refunds set retry_at = $1 where retry_at > $1")
+        .bind(now)
+        .execute(connection)
+        .await?;
     Ok(())
 }

@@ -3,6 +3,18 @@
 use chrono::{DateTime, Utc};
 use sqlx::PgExecutor;
 
+/// The list of intents.
+pub const INTENTS: &str = "intents";
+/// The list of events.
+pub const EVENTS: &str = "events";
+/// Every list that is read, and where it is; the last two are of what goes back, whose objects name an intent.
+pub const LISTS: [(&str, &str); 4] = [
+    (INTENTS, "/v1/payment_intents"),
+    (EVENTS, "/v1/events"),
+    ("refunds", "/v1/refunds"),
+    ("disputes", "/v1/disputes"),
+];
+
 /// Takes a list that is to be read again, and says how far it was read; none before its time, or while another process
 /// has it. A list that was never read was read to `start`.
 pub async fn take(
@@ -38,6 +50,25 @@ pub async fn read_to(
     .bind(name)
     .bind(read_to)
     .bind(next)
+    .execute(executor)
+    .await?;
+    Ok(())
+}
+
+/// Has every list read now, at the latest from `since` on.
+pub async fn read_again(
+    executor: impl PgExecutor<'_>,
+    since: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "insert into sweeps as s (name, read_to, held_until) select name, $2, $3 from unnest($1::text[]) as name
+         on conflict (name) do update
+         set read_to = least(s.read_to, excluded.read_to), held_until = excluded.held_until",
+    )
+    .bind(LISTS.map(|(name, _)| name))
+    .bind(since)
+    .bind(now)
     .execute(executor)
     .await?;
     Ok(())

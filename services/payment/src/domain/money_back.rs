@@ -235,7 +235,8 @@ impl File {
         learned.changes.extend(self.reckon(payment, back, now));
     }
 
-    /// Where the refund stands among ours; one that was made in the provider's own tools is added.
+    /// Where the refund stands among ours. One that was made in the provider's own tools is added, and so is one of ours
+    /// that was forgotten here, under its own id and for its own cause.
     fn place(&mut self, payment: &Payment, seen: &SeenRefund, now: DateTime<Utc>) -> usize {
         let known = |refund: &Refund| refund.psp_refund.as_deref() == Some(&seen.id);
         let named = |refund: &Refund| {
@@ -245,13 +246,17 @@ impl File {
         };
         let place = self.refunds.iter().position(known);
         let place = place.or_else(|| self.refunds.iter().position(named));
+        let is_free = |id: &Uuid| self.refunds.iter().all(|refund| refund.refund_id != *id);
+        let is_ours = seen.payment_id == Some(payment.payment_id);
+        let forgotten = seen.refund_id.filter(|id| is_ours && is_free(id));
+        let cause = seen.cause.filter(|_| forgotten.is_some());
         place.unwrap_or_else(|| {
             self.refunds.push(Refund {
-                refund_id: Uuid::now_v7(),
+                refund_id: forgotten.unwrap_or_else(Uuid::now_v7),
                 payment_id: payment.payment_id,
                 amount: Money::new(seen.amount, payment.amount.currency),
                 reason: None,
-                cause: Cause::Imported,
+                cause: cause.unwrap_or(Cause::Imported),
                 status: RefundStatus::Pending,
                 failure: None,
                 psp_refund: None,

@@ -12,35 +12,11 @@ use super::{
     Decline, Ending,
     booking::{Moved, Standing},
     call::{Frozen, Outcome},
+    origin::Origin,
 };
 
 /// The one provider, as events and tables name it.
 pub const PROVIDER: &str = "stripe";
-
-/// What a payment is made of: the facts of its pledge, from its event or from the donor's ticket.
-#[derive(Clone, Debug)]
-pub struct Origin {
-    /// The pledge to pay for.
-    pub pledge_id: PledgeId,
-    /// For which campaign.
-    pub campaign_id: CampaignId,
-    /// The donor's account, unless a guest gives.
-    pub donor_id: Option<UserId>,
-    /// Who gives, as a pseudonym.
-    pub donor_ref: String,
-    /// Whom to thank.
-    pub contact_id: ContactId,
-    /// The whole charge.
-    pub amount: Money,
-    /// How much of it is not the gift.
-    pub extras: Extras,
-    /// When the money is taken.
-    pub capture: Capture,
-    /// When the pledge lapses.
-    pub expires_at: DateTime<Utc>,
-    /// The trace to go on with.
-    pub traceparent: Option<String>,
-}
 
 /// One attempt to have a pledge paid.
 #[derive(Clone, Debug, PartialEq, Eq)]

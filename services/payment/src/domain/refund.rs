@@ -121,7 +121,8 @@ impl Cause {
 /// A refund of a payment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refund {
-    /// Uuid v7; it travels in the metadata of the refund at the provider.
+    /// That of the wish; it travels in the metadata of the refund at the provider. Uuid v7 where it was made in the
+    /// provider's own tools.
     pub refund_id: Uuid,
     /// Of which payment.
     pub payment_id: PaymentId,
@@ -156,6 +157,8 @@ pub struct Refund {
 /// Who wants money back, how much, and why.
 #[derive(Clone, Debug)]
 pub struct Wish {
+    /// A function of what asks, so that the same wish makes the same refund, whatever was forgotten in between.
+    pub refund_id: Uuid,
     /// In minor units; all that is left by default.
     pub amount: Option<i64>,
     /// In their words.
@@ -164,6 +167,24 @@ pub struct Wish {
     pub cause: Cause,
     /// Which account.
     pub by: Option<UserId>,
+}
+
+impl Wish {
+    /// The id of the refund that a request makes, by the scope of its idempotency key.
+    pub fn id_of_request(payment: PaymentId, scope: [u8; 32]) -> Uuid {
+        Uuid::new_v5(&payment.get(), &scope)
+    }
+
+    /// The wish of a rule, which gives back all that is left of a payment, once.
+    pub fn of_rule(payment: PaymentId, cause: Cause, reason: &str) -> Self {
+        Self {
+            refund_id: Uuid::new_v5(&payment.get(), cause.as_str().as_bytes()),
+            amount: None,
+            reason: Some(reason.to_owned()),
+            cause,
+            by: None,
+        }
+    }
 }
 
 impl Refund {
@@ -175,13 +196,14 @@ impl Refund {
         wish: Wish,
         now: DateTime<Utc>,
     ) -> Self {
-        let refund_id = Uuid::now_v7();
+        let refund_id = wish.refund_id;
         let request = serde_urlencoded::to_string([
             ("payment_intent", intent),
             ("amount", &minor.to_string()),
             ("reason", "requested_by_customer"),
             ("metadata[refund_id]", &refund_id.to_string()),
             ("metadata[payment_id]", &payment.payment_id.to_string()),
+            ("metadata[cause]", wish.cause.as_str()),
         ])
         .unwrap_or_else(|_| unreachable!("pairs of text always make a form"));
         Self {
@@ -214,6 +236,10 @@ pub struct SeenRefund {
     pub id: String,
     /// The refund that we named when we asked for it.
     pub refund_id: Option<Uuid>,
+    /// The payment that we named beside it.
+    pub payment_id: Option<PaymentId>,
+    /// The cause that we named beside it.
+    pub cause: Option<Cause>,
     /// In minor units.
     pub amount: i64,
     /// Where it stands.

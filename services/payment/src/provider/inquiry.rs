@@ -36,11 +36,19 @@ pub struct Charge {
 
 /// An intent as a list shows it.
 #[derive(Deserialize)]
-struct Listed {
+pub struct Listed {
+    /// The intent itself.
     #[serde(flatten)]
-    intent: Intent,
+    pub intent: Intent,
     #[serde(default)]
     metadata: Metadata,
+}
+
+impl Listed {
+    /// The payment that it names.
+    pub fn payment_id(&self) -> Option<&str> {
+        self.metadata.payment_id.as_deref()
+    }
 }
 
 #[derive(Default, Deserialize)]
@@ -84,17 +92,22 @@ impl Stripe {
     /// # Errors
     /// [`Failure`].
     pub async fn intents_of(&self, payment_id: &str, opened: Span) -> Result<Vec<Intent>, Failure> {
-        let all: Vec<Listed> = self
-            .made("/v1/payment_intents", opened, &[], |listed: &Listed| {
-                listed.intent.id.clone()
-            })
-            .await?;
-        let named = |listed: &Listed| listed.metadata.payment_id.as_deref() == Some(payment_id);
+        let all = self.intents("/v1/payment_intents", opened).await?;
+        let named = |listed: &Listed| listed.payment_id() == Some(payment_id);
         Ok(all
             .into_iter()
             .filter(named)
             .map(|listed| listed.intent)
             .collect())
+    }
+
+    /// The intents that were opened in this time, newest first.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn intents(&self, path: &str, opened: Span) -> Result<Vec<Listed>, Failure> {
+        let id = |listed: &Listed| listed.intent.id.clone();
+        self.made(path, opened, &[], id).await
     }
 
     /// Everything that was made in this time, newest first, page by page.

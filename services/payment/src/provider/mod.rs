@@ -8,7 +8,7 @@ mod money_back;
 mod payout;
 
 pub use bucket::{Bucket, patiently};
-pub use inquiry::{Charge, Inquired, Span};
+pub use inquiry::{Charge, Inquired, Listed, Span};
 pub use intent::Intent;
 
 use std::{sync::LazyLock, time::Duration};

@@ -1,12 +1,13 @@
 //! Refunds and disputes at the provider.
 
 use chrono::{DateTime, Utc};
+use common::ids::PaymentId;
 use serde::{Deserialize, de::DeserializeOwned};
 use uuid::Uuid;
 
 use super::{Failure, Stripe};
 use crate::domain::{
-    DisputeStatus, Frozen, Movement, RefundStatus, SeenDispute, SeenRefund, is_reference,
+    Cause, DisputeStatus, Frozen, Movement, RefundStatus, SeenDispute, SeenRefund, is_reference,
 };
 
 /// How many objects one page holds.
@@ -46,6 +47,8 @@ pub(crate) struct WireRefund {
 #[derive(Default, Deserialize)]
 struct Metadata {
     refund_id: Option<String>,
+    payment_id: Option<String>,
+    cause: Option<String>,
 }
 
 /// A dispute, as the provider words it.
@@ -174,9 +177,12 @@ impl TryFrom<WireRefund> for SeenRefund {
 
     fn try_from(wire: WireRefund) -> Result<Self, Failure> {
         let status = RefundStatus::parse(&wire.status);
-        let named = wire.metadata.refund_id;
+        let id = |named: Option<String>| named.and_then(|id| Uuid::parse_str(&id).ok());
+        let named = wire.metadata;
         Ok(Self {
-            refund_id: named.and_then(|id| Uuid::parse_str(&id).ok()),
+            refund_id: id(named.refund_id),
+            payment_id: id(named.payment_id).map(PaymentId::from),
+            cause: named.cause.as_deref().and_then(Cause::parse),
             amount: wire.amount,
             status: status.ok_or_else(|| unreadable("a refund's status"))?,
             failure: wire.failure_reason,

@@ -1,12 +1,15 @@
-//! Reads the provider's own lists: events that were never delivered go to the court as if they had been, and payments
-//! whose refunds or disputes are listed are looked at. What was read lately is read again, for a list may show an
+//! Reads the provider's own lists: intents that we do not know are recorded, events that were never delivered go to the
+//! court as if they had been, and payments whose refunds or disputes are listed are looked at. What was read lately is read again, for a list may show an
 //! object late; an event that is kept already is passed over.
+
+use std::collections::HashMap;
 
 use chrono::{DateTime, Duration, Utc};
 use common::ids::PaymentId;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::task::JoinSet;
+use uuid::Uuid;
 
 use crate::{
     App,
@@ -14,19 +17,18 @@ use crate::{
     delivery::{Delivery, Source},
     domain::Notice,
     error::Error,
-    provider::{Failure, Span, patiently},
+    provider::{Failure, Listed, Span, patiently},
 };
 
-/// The list of events.
-const EVENTS: &str = "events";
-/// The lists of what goes back, whose objects name an intent.
-const BACK: [(&str, &str); 2] = [("refunds", "/v1/refunds"), ("disputes", "/v1/disputes")];
 /// How much of a list is read at once, oldest first.
 const STRETCH: Duration = Duration::minutes(10);
 /// How many events are judged at once.
 const AT_ONCE: usize = 64;
-/// How long whoever reads a list has it.
+/// How long whoever reads a list has it at most. Who comes to no end, having died or lost the database, keeps the others
+/// from it for so long, and where lists are read often, not for longer than a few times are apart.
 const HOLD: Duration = Duration::minutes(30);
+/// How many times these are.
+const TIMES: i32 = 4;
 /// How long a list waits after it could not be read.
 const PAUSE: Duration = Duration::minutes(1);
 
@@ -62,9 +64,7 @@ pub async fn run(app: App) -> anyhow::Result<()> {
 }
 
 async fn round(app: &App) {
-    let mut lists = vec![(EVENTS, "/v1/events")];
-    lists.extend(BACK);
-    for (name, path) in lists {
+    for (name, path) in sweeps::LISTS {
         if let Err(error) = sweep(app, name, path).await {
             tracing::warn!(list = name, %error, "the provider's list is not read just now");
         }
@@ -76,12 +76,14 @@ async fn sweep(app: &App, name: &'static str, path: &str) -> Result<(), Error> {
     let now = app.clock.now();
     let cadences = app.settings.cadences;
     let span = |duration| Duration::from_std(duration).unwrap_or(HOLD);
-    let taken = sweeps::take(app.db.pool(), name, now, now, now + HOLD).await?;
+    let every = span(cadences.sweep_every);
+    let hold = every.checked_mul(TIMES).map_or(HOLD, |hold| hold.min(HOLD));
+    let taken = sweeps::take(app.db.pool(), name, now, now, now + hold).await?;
     let Some(read_to) = taken else {
         return Ok(());
     };
     let mut from = read_to - span(cadences.sweep_overlap);
-    let mut next = now + span(cadences.sweep_every);
+    let mut next = now + every;
     let mut reached = read_to;
     while from < now && !app.life.is_stopping() {
         // The lists know whole seconds: the one that runs is read to its end next time.
@@ -90,18 +92,67 @@ async fn sweep(app: &App, name: &'static str, path: &str) -> Result<(), Error> {
             until: (from + STRETCH).min(now + Duration::seconds(1)),
         };
         let read = match name {
-            EVENTS => events(app, path, stretch).await,
+            sweeps::INTENTS => opened(app, path, stretch).await,
+            sweeps::EVENTS => events(app, path, stretch).await,
             _ => back(app, path, stretch).await,
         };
         if let Err(error) = read {
             tracing::warn!(list = name, %error, "a stretch of the provider's list is not read just now");
-            next = now + PAUSE.min(span(cadences.sweep_every));
+            next = now + PAUSE.min(every);
             break;
         }
         from = stretch.until;
         reached = from.min(now);
     }
     sweeps::read_to(app.db.pool(), name, reached, next).await?;
+    Ok(())
+}
+
+/// Records the intents of payments that know of none: whoever opened them did not come to note it, or it was forgotten.
+async fn opened(app: &App, path: &str, stretch: Span) -> Result<(), Error> {
+    let listed = app.charges.psp().intents(path, stretch).await;
+    let named: HashMap<Uuid, Listed> = listed
+        .map_err(|failure| silent(&failure))?
+        .into_iter()
+        .filter_map(|listed| Some((listed.payment_id()?.parse().ok()?, listed)))
+        .collect();
+    let ids: Vec<Uuid> = named.keys().copied().collect();
+    let known = lookup::all(app.db.pool(), &ids).await?;
+    let mut adopting = JoinSet::new();
+    let mut adopted = Vec::new();
+    for payment in known {
+        let id = payment.payment_id;
+        let listed = named.get(&id.get());
+        let Some(listed) = listed.filter(|_| payment.provider_ref.is_none()) else {
+            continue;
+        };
+        while adopting.len() >= AT_ONCE {
+            judged(adopting.join_next().await)?;
+        }
+        let (app, intent) = (app.clone(), listed.intent.clone());
+        adopting.spawn(async move {
+            match app.charges.adopt(payment, intent).await {
+                // It is not the one that we asked for, which is alarmed: reading it again would not change that.
+                Err(Error::Internal(why)) => {
+                    tracing::error!(payment.id = %id, why, "a listed intent is not recorded");
+                    Ok(())
+                }
+                adopted => adopted,
+            }
+        });
+        adopted.push(id);
+    }
+    while let Some(done) = adopting.join_next().await {
+        judged(Some(done))?;
+    }
+    ask(app, &adopted).await
+}
+
+/// Has the payments looked at.
+async fn ask(app: &App, ids: &[PaymentId]) -> Result<(), Error> {
+    let mut tx = app.db.begin().await?;
+    payments::ask_by(&mut tx, ids, app.clock.now()).await?;
+    tx.commit().await?;
     Ok(())
 }
 
@@ -201,11 +252,7 @@ async fn back(app: &App, path: &str, stretch: Span) -> Result<(), Error> {
     if intents.is_empty() {
         return Ok(());
     }
-    let ids: Vec<PaymentId> = lookup::ids_of(app.db.pool(), &intents).await?;
-    let mut tx = app.db.begin().await?;
-    payments::ask_by(&mut tx, &ids, app.clock.now()).await?;
-    tx.commit().await?;
-    Ok(())
+    ask(app, &lookup::ids_of(app.db.pool(), &intents).await?).await
 }
 
 fn silent(failure: &Failure) -> Error {

@@ -209,6 +209,18 @@ impl World {
         .unwrap();
     }
 
+    /// Forgets a payment's refunds and every key, as a database does that was put back to an older copy.
+    pub async fn forget_refunds(&self, paid: &Paid) {
+        for forgotten in [
+            "with gone as (delete from refunds where payment_id = $1)
+             update payments set state = 'CAPTURED', refunded_minor = 0 where payment_id = $1",
+            "delete from idempotency where $1::uuid is not null",
+        ] {
+            let forgotten = sqlx::query(forgotten).bind(paid.gift.payment_id.get());
+            forgotten.execute(&self.pool).await.unwrap();
+        }
+    }
+
     /// Has the provider asked about a payment, as one of its events does.
     pub async fn nudge(&self, paid: &Paid) {
         let event = json!({

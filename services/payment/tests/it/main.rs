@@ -36,6 +36,7 @@ mod refund_batch;
 mod refund_outcomes;
 mod refunds;
 mod replay;
+mod restated;
 mod ruling;
 mod schema;
 mod seal;

@@ -120,6 +120,8 @@ impl Provider {
         self.refunds.push(SeenRefund {
             id: format!("re_{}", self.refunds.len()),
             refund_id: id,
+            payment_id: None,
+            cause: None,
             amount: minor,
             status: if pending {
                 RefundStatus::Pending
@@ -228,7 +230,7 @@ proptest! {
             now += Duration::seconds(1);
             match deed {
                 Deed::Refund { minor, pending } => {
-                    let wish = Wish { amount: Some(minor), reason: None, cause: Cause::Admin, by: None };
+                    let wish = Wish { refund_id: uuid::Uuid::now_v7(), amount: Some(minor), reason: None, cause: Cause::Admin, by: None };
                     let Ok(refund) = ours.file.refund(&ours.payment, wish, now) else { continue };
                     prop_assert!(ours.file.reserved() + minor <= CHARGE);
                     let id = refund.refund_id;

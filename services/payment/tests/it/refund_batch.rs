@@ -359,3 +359,36 @@ async fn only_admins_see_and_turn_batches() {
         StatusCode::NOT_FOUND
     );
 }
+
+#[tokio::test]
+async fn a_rule_that_has_forgotten_its_refund_finds_it_at_the_provider_and_makes_no_other() {
+    let world = world().await;
+    let campaign = CampaignId::new();
+    let paid = paid(&world, campaign, 2500).await;
+    // An admin gave some of it back before.
+    world.refunded(&paid, Some(700)).await;
+    world.until_refunds(&paid, &["SUCCEEDED"]).await;
+    tell(
+        &world,
+        campaign,
+        CampaignStatus::Cancelled,
+        UserId::new(),
+        1,
+    )
+    .await;
+    world.until_amounts(&paid, "REFUNDED", 2500, 0).await;
+    let known = world
+        .until_refunds(&paid, &["SUCCEEDED", "SUCCEEDED"])
+        .await;
+    world.forget_refunds(&paid).await;
+    world.until_amounts(&paid, "REFUNDED", 2500, 0).await;
+    let again = world
+        .until_refunds(&paid, &["SUCCEEDED", "SUCCEEDED"])
+        .await;
+    let named = |refunds: &[Value]| -> std::collections::BTreeSet<String> {
+        let name = |refund: &Value| format!("{} {}", refund["id"], refund["cause"]);
+        refunds.iter().map(name).collect()
+    };
+    assert_eq!(named(&again), named(&known));
+    assert_eq!(world.at_provider("refunds", &paid).await.len(), 2);
+}

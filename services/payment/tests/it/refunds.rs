@@ -208,3 +208,35 @@ async fn a_refund_takes_the_tip_and_the_covered_fee_back_pro_rata() {
     world.until_amounts(&paid, "REFUNDED", 1300, 0).await;
     assert_eq!(balances().await, [0, 0, 0, 0]);
 }
+
+#[tokio::test]
+async fn a_refund_that_the_database_has_forgotten_is_not_made_again_by_the_same_request() {
+    let world = with_webhooks().await;
+    let paid = world.paid(2500, "pm_card_visa").await;
+    let (who, key) = (admin(), Uuid::new_v4().to_string());
+    let body = json!({"reason": "asked for it", "amount": {"amount": 1000, "currency": "USD"}});
+    let made = world.refund_as(&who, &paid, &key, &body).await;
+    let made: Value = made.json().await.unwrap();
+    world.until_refunds(&paid, &["SUCCEEDED"]).await;
+    // Before we have heard of it again, the provider answers our call with the refund that it has.
+    world.forget_refunds(&paid).await;
+    let again = world.refund_as(&who, &paid, &key, &body).await;
+    assert_eq!(again.status(), StatusCode::CREATED);
+    let again: Value = again.json().await.unwrap();
+    assert_eq!(again["id"], made["id"]);
+    world.until_refunds(&paid, &["SUCCEEDED"]).await;
+    // And once we have, the request is answered with it.
+    world.forget_refunds(&paid).await;
+    world.nudge(&paid).await;
+    let known = world.until_refunds(&paid, &["SUCCEEDED"]).await;
+    assert_eq!(
+        (&known[0]["id"], &known[0]["cause"]),
+        (&made["id"], &json!("ADMIN"))
+    );
+    let again = world.refund_as(&who, &paid, &key, &body).await;
+    assert!(again.headers().contains_key("idempotent-replayed"));
+    let again: Value = again.json().await.unwrap();
+    assert_eq!(again["id"], made["id"]);
+    assert_eq!(world.at_provider("refunds", &paid).await.len(), 1);
+    world.until_amounts(&paid, "CAPTURED", 1000, 0).await;
+}

@@ -143,3 +143,33 @@ async fn what_happened_while_the_provider_could_not_be_read_is_read_later() {
     world.psp.confirm(&open, "pm_card_visa").await;
     world.until(&gift, "CAPTURED").await;
 }
+
+#[tokio::test]
+async fn an_intent_that_the_database_has_forgotten_is_found_in_the_list_and_its_money_with_it() {
+    let world = world(false).await;
+    let gift = world.gift();
+    let open = world.open(&gift).await;
+    sqlx::query(
+        "update payments set provider_ref = null, outcome = 'none', requested_at = null, retry_at = null
+         where payment_id = $1",
+    )
+    .bind(gift.payment_id.get())
+    .execute(&world.pool)
+    .await
+    .unwrap();
+    let known = eventually("the intent is known again", async || {
+        sqlx::query_scalar::<_, Option<String>>(
+            "select provider_ref from payments where payment_id = $1 and outcome = 'known'",
+        )
+        .bind(gift.payment_id.get())
+        .fetch_optional(&world.pool)
+        .await
+        .unwrap()
+        .flatten()
+    })
+    .await;
+    assert_eq!(known, open.intent);
+    world.psp.confirm(&open, "pm_card_visa").await;
+    world.until(&gift, "CAPTURED").await;
+    assert_eq!(world.psp.intents().await, 1);
+}

@@ -415,6 +415,7 @@ impl Gift {
             public_name: Some("Ada".to_owned()),
             message: None,
             status: PledgeStatus::Pending,
+            claim: None,
             expires_at: self.ticket.pledge_expires_at,
             created_at: now,
             version: 1,

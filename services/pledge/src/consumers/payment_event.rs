@@ -9,7 +9,7 @@ use chassis::{
     kafka::{Fault, Handler, Message},
 };
 use common::{
-    events::{PaymentEvent, PledgeKind},
+    events::{PaymentEvent, PaymentKind, PledgeKind},
     ids::PledgeId,
     outbox,
     payment::State,
@@ -48,8 +48,9 @@ impl<'a> News<'a> {
                 self.taken.insert(event.pledge_id, (place, captured));
             }
         }
-        // A pledge is born PENDING, and a first attempt never comes back to it.
-        if event.attempt == 1 && event.state == State::Pending {
+        // A pledge is born PENDING, and a first attempt comes back to it only where its news was forgotten.
+        let is_anew = event.kind == PaymentKind::Restated;
+        if event.attempt == 1 && event.state == State::Pending && !is_anew {
             return;
         }
         let shown = Shown {

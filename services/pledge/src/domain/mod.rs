@@ -165,10 +165,38 @@ impl Pledge {
                 .filter(|_| self.visibility != Visibility::Anonymous),
             message: self.message.clone(),
             status: self.status,
+            claim: None,
             expires_at: self.expires_at,
             created_at: self.created_at,
             version: self.version,
             occurred_at: at,
+        }
+    }
+}
+
+impl From<PledgeEvent> for Pledge {
+    /// As it was told; how much went back is the payment's to tell.
+    fn from(told: PledgeEvent) -> Self {
+        Self {
+            id: told.pledge_id,
+            campaign_id: told.campaign_id,
+            giver: Giver {
+                donor_id: told.donor_id,
+                donor_ref: told.donor_ref,
+                contact_id: told.contact_id,
+                name: told.public_name,
+            },
+            amount: told.amount,
+            extras: told.extras,
+            capture: told.capture,
+            visibility: told.visibility,
+            message: told.message,
+            status: told.status,
+            cancel_requested_at: told.cancel_requested_at,
+            refunded: 0,
+            expires_at: told.expires_at,
+            created_at: told.created_at,
+            version: told.version,
         }
     }
 }

@@ -49,6 +49,7 @@ impl Happening {
         if event.kind == PaymentKind::Created && event.attempt == 1 {
             return None;
         }
+        Step::of(event.kind)?;
         Some(Self {
             payment_id: event.payment_id,
             version: event.version,
@@ -105,9 +106,10 @@ pub enum Step {
     DisputeReversed,
 }
 
-impl From<PaymentKind> for Step {
-    fn from(kind: PaymentKind) -> Self {
-        match kind {
+impl Step {
+    /// What a payment's news is to its donor, if anything.
+    const fn of(kind: PaymentKind) -> Option<Self> {
+        Some(match kind {
             PaymentKind::Created => Self::TriedAgain,
             PaymentKind::AttemptFailed => Self::Declined,
             PaymentKind::Authorized => Self::Held,
@@ -122,7 +124,8 @@ impl From<PaymentKind> for Step {
             PaymentKind::RefundFailed => Self::RefundFailed,
             PaymentKind::DisputeLost => Self::DisputeLost,
             PaymentKind::DisputeReversed => Self::DisputeReversed,
-        }
+            PaymentKind::Restated => return None,
+        })
     }
 }
 
@@ -194,6 +197,9 @@ impl Timeline {
         );
         let mut before: HashMap<PaymentId, (i64, i64)> = HashMap::new();
         for happening in happened {
+            let Some(step) = Step::of(happening.kind) else {
+                continue;
+            };
             let (refunded, disputed) = before
                 .insert(
                     happening.payment_id,
@@ -202,7 +208,7 @@ impl Timeline {
                 .unwrap_or_default();
             let moved = moved(&happening, refunded, disputed);
             steps.push(Told {
-                step: happening.kind.into(),
+                step,
                 at: happening.at,
                 amount: moved.map(|minor| Money::new(minor, pledge.amount.currency)),
                 payment_id: happening.payment_id,
@@ -235,7 +241,8 @@ fn moved(happening: &Happening, refunded: i64, disputed: i64) -> Option<i64> {
         | PaymentKind::AttemptFailed
         | PaymentKind::Failed
         | PaymentKind::Expired
-        | PaymentKind::Cancelled => None,
+        | PaymentKind::Cancelled
+        | PaymentKind::Restated => None,
     }
 }
 

@@ -10,5 +10,6 @@ mod helpers;
 mod history;
 mod outage;
 mod receipt;
+mod recovery;
 mod sql;
 mod timeline;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use common::{ids::CampaignId, money::Currency};
+use common::{events::TotalsUpdated, ids::CampaignId, money::Currency};
 use sqlx::{PgConnection, PgPool, postgres::PgRow};
 use uuid::Uuid;
 
@@ -280,4 +280,36 @@ pub(crate) async fn exists(pool: &PgPool, campaign: CampaignId) -> Result<bool, 
         .bind(campaign.get())
         .fetch_one(pool)
         .await
+}
+
+/// Lets the versions of totals go on above those that were told; a campaign that is not known yet comes into being with
+/// nothing. Gives how many were raised.
+pub(crate) async fn outrun(
+    pool: &PgPool,
+    told: &[TotalsUpdated],
+    now: DateTime<Utc>,
+) -> Result<u64, sqlx::Error> {
+    let raised = sqlx::query(
+        "insert into campaign_totals as known (campaign_id, currency, version, as_of)
+         select campaign_id, currency, version + 1, $4
+         from unnest($1::uuid[], $2::text[], $3::bigint[]) as told (campaign_id, currency, version)
+         order by campaign_id
+         on conflict (campaign_id) do update set version = excluded.version, as_of = excluded.as_of
+         where known.version < excluded.version - 1",
+    )
+    .bind(
+        told.iter()
+            .map(|told| told.campaign_id.get())
+            .collect::<Vec<_>>(),
+    )
+    .bind(
+        told.iter()
+            .map(|told| told.raised.currency.as_str())
+            .collect::<Vec<_>>(),
+    )
+    .bind(told.iter().map(|told| told.version).collect::<Vec<_>>())
+    .bind(now)
+    .execute(pool)
+    .await?;
+    Ok(raised.rows_affected())
 }

@@ -347,6 +347,7 @@ impl Gift {
             public_name: name.map(Into::into),
             message: Some("Go!".into()),
             status: PledgeStatus::Pending,
+            claim: None,
             expires_at: self.at,
             created_at: self.at,
             version: 1,

@@ -84,3 +84,17 @@ pub async fn end(pool: &PgPool, token: &[u8; 32], at: DateTime<Utc>) -> Result<(
     .await?;
     Ok(())
 }
+
+/// Ends families that are open, at most `limit` of them, and gives how many.
+pub async fn end_some(pool: &PgPool, at: DateTime<Utc>, limit: i64) -> Result<u64, sqlx::Error> {
+    let ended = sqlx::query(
+        "update refresh_families f set ended_at = $1
+         from (select family_id from refresh_families where ended_at is null limit $2) open
+         where f.family_id = open.family_id",
+    )
+    .bind(at)
+    .bind(limit)
+    .execute(pool)
+    .await?;
+    Ok(ended.rows_affected())
+}

@@ -28,6 +28,7 @@ impl World {
             ledger: fleet.run_dir().join("psp/ledger.jsonl"),
             mail_url: Some(self.mail.clone()),
             logs: Some(fleet.run_dir().join("logs")),
+            lost: None,
             journal: None,
         }
     }

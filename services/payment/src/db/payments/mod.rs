@@ -322,3 +322,18 @@ pub async fn ask_by(
     .await?;
     Ok(())
 }
+
+/// Has the provider asked now about every payment that it may still move. There may be many.
+pub async fn ask_now(connection: &mut PgConnection, now: DateTime<Utc>) -> Result<(), sqlx::Error> {
+    sqlx::query("set local statement_timeout = '10min'")
+        .execute(&mut *connection)
+        .await?;
+    sqlx::query(
+        "update payments set retry_at = $1, tries = 0
+         where outcome = 'known' and state in ('PENDING', 'AUTHORIZED', 'CAPTURED')",
+    )
+    .bind(now)
+    .execute(connection)
+    .await?;
+    Ok(())
+}

@@ -72,6 +72,7 @@ async fn begin(
 ) -> Result<Begun, Error> {
     let (payment, cause) = super::allowed(app, by, id).await?;
     let wish = Wish {
+        refund_id: Wish::id_of_request(id, claim.scope()),
         amount: body.minor(payment.amount.currency)?,
         reason: Some(reason(&body.reason)?),
         cause,

@@ -1,11 +1,15 @@
 //! Pledges: written in batches with their keys and events, read one by one.
 
+mod forgotten;
+
+pub use forgotten::put_back;
+
 use std::{collections::HashSet, str::FromStr};
 
 use chassis::db::{Db, Tx};
 use chrono::{DateTime, Utc};
 use common::{
-    events::{ContactState, PledgeKind, PledgeStatus},
+    events::{ContactState, PledgeEvent, PledgeKind, PledgeStatus},
     idempotency::{self, Claim, Reply},
     ids::{PledgeId, UserId},
     money::{Currency, Extras, Money},
@@ -89,7 +93,7 @@ impl TryFrom<Row> for Pledge {
 }
 
 /// Reads a name that one of our enums wrote.
-pub(super) fn parsed<T>(text: &str) -> Result<T, sqlx::Error>
+pub(in crate::db) fn parsed<T>(text: &str) -> Result<T, sqlx::Error>
 where
     T: FromStr<Err: std::error::Error + Send + Sync + 'static>,
 {
@@ -109,12 +113,12 @@ pub async fn insert_new(
     let events: Vec<outbox::Row> = gifts
         .iter()
         .map(|gift| {
-            outbox::Row::of(
-                &gift
-                    .pledge
-                    .event(PledgeKind::Created, gift.pledge.created_at),
-                gift.traceparent.clone(),
-            )
+            let pledge = &gift.pledge;
+            let created = PledgeEvent {
+                claim: Some(gift.claim.to_text()),
+                ..pledge.event(PledgeKind::Created, pledge.created_at)
+            };
+            outbox::Row::of(&created, gift.traceparent.clone())
         })
         .collect();
     let contacts: Vec<Option<outbox::Row>> = gifts
