@@ -1,5 +1,7 @@
 //! Payments, read: by id, by pledge, under their lock, and with the call that opens their intent.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, Utc};
 use common::{
     events::Failure,
@@ -234,6 +236,21 @@ pub async fn ids_of(
     .fetch_all(executor)
     .await?;
     Ok(ids.into_iter().map(PaymentId::from).collect())
+}
+
+/// Which of these refunds and disputes of the provider's we know.
+pub async fn known_back(
+    executor: impl PgExecutor<'_>,
+    ids: &[&str],
+) -> Result<HashSet<String>, sqlx::Error> {
+    let known: Vec<String> = sqlx::query_scalar(
+        "select psp_refund from refunds where psp_refund = any($1::text[])
+         union all select dispute_id from disputes where dispute_id = any($1::text[])",
+    )
+    .bind(ids)
+    .fetch_all(executor)
+    .await?;
+    Ok(known.into_iter().collect())
 }
 
 /// The payments with these ids, in the order of their ids.

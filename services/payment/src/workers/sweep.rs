@@ -17,6 +17,7 @@ use crate::{
     delivery::{Delivery, Source},
     domain::Notice,
     error::Error,
+    money_back,
     provider::{Failure, Listed, Span, patiently},
 };
 
@@ -237,7 +238,8 @@ fn judged(done: Option<Result<Result<(), Error>, tokio::task::JoinError>>) -> Re
     }
 }
 
-/// Has the payments looked at whose money is listed as going back.
+/// Has the payments looked at whose money is listed as going back; of what we do not know at all it is learned at once,
+/// for a refund that has failed since shows on no charge.
 async fn back(app: &App, path: &str, stretch: Span) -> Result<(), Error> {
     let listed: Vec<Back> = app
         .charges
@@ -245,14 +247,35 @@ async fn back(app: &App, path: &str, stretch: Span) -> Result<(), Error> {
         .made(path, stretch, &[], |back: &Back| back.id.clone())
         .await
         .map_err(|failure| silent(&failure))?;
-    let intents: Vec<&str> = listed
-        .iter()
-        .filter_map(|back| back.payment_intent.as_deref())
-        .collect();
-    if intents.is_empty() {
+    if listed.is_empty() {
         return Ok(());
     }
-    ask(app, &lookup::ids_of(app.db.pool(), &intents).await?).await
+    let pool = app.db.pool();
+    let ids: Vec<&str> = listed.iter().map(|back| back.id.as_str()).collect();
+    let known = lookup::known_back(pool, &ids).await?;
+    let (known, new): (Vec<Back>, Vec<Back>) = listed
+        .into_iter()
+        .partition(|back| known.contains(&back.id));
+    let mut learning = JoinSet::new();
+    for id in lookup::ids_of(pool, &intents(&new)).await? {
+        while learning.len() >= AT_ONCE {
+            judged(learning.join_next().await)?;
+        }
+        let app = app.clone();
+        learning.spawn(async move { money_back::ask(&app, id).await });
+    }
+    while let Some(done) = learning.join_next().await {
+        judged(Some(done))?;
+    }
+    let all = [intents(&known), intents(&new)].concat();
+    ask(app, &lookup::ids_of(pool, &all).await?).await
+}
+
+fn intents(listed: &[Back]) -> Vec<&str> {
+    let named = listed
+        .iter()
+        .filter_map(|back| back.payment_intent.as_deref());
+    named.collect()
 }
 
 fn silent(failure: &Failure) -> Error {
