@@ -12,8 +12,14 @@ use common::{
 use secrecy::SecretString;
 
 use crate::{
-    cadence::Cadences, charge::Charges, court::Court, rejections::Rejections, seal::Sealer,
-    standing::Pace, switch::Switch, velocity::Clients,
+    cadence::{Cadences, growing},
+    charge::Charges,
+    court::Court,
+    rejections::Rejections,
+    seal::Sealer,
+    standing::Pace,
+    switch::Switch,
+    velocity::Clients,
 };
 
 /// What handlers share.
@@ -55,6 +61,15 @@ pub struct Settings {
     pub cadences: Cadences,
     pub outbox_stuck_after: Duration,
     pub pace: Pace,
+}
+
+impl Settings {
+    /// The pause before a call to the provider that was made so often without an answer is made again.
+    pub fn pause(&self, tries: i32) -> chrono::Duration {
+        let longest = self.cadences.resolve_at_most;
+        let longest = chrono::Duration::from_std(longest).unwrap_or(self.resolve_after);
+        growing(self.resolve_after, tries, longest)
+    }
 }
 
 impl Deref for App {

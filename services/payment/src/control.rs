@@ -23,8 +23,6 @@ use crate::{
 
 /// The provider remembers the key of the call that opens an intent for a day: later it would open a second one.
 const REMEMBERED: Duration = Duration::hours(23);
-/// The longest pause between two tries.
-const PAUSE: Duration = Duration::minutes(10);
 
 /// Calls a payment off, and gives it as it stands then: ended, still live where the provider has not answered yet, or
 /// captured where the donor was faster.
@@ -62,7 +60,8 @@ pub async fn settle(app: &App, id: PaymentId) -> Result<Payment, Error> {
         (Some(intent), _) => intent.clone(),
         (None, Outcome::None) => return end_unopened(app, id).await,
         (None, _) if app.clock.now() - payment.created_at > REMEMBERED => {
-            payments::end_again(app.db.pool(), id, Some(app.clock.now() + PAUSE)).await?;
+            let again = app.clock.now() + app.settings.pause(i32::MAX);
+            payments::end_again(app.db.pool(), id, Some(again)).await?;
             return find(app, id).await;
         }
         // It may have been opened: what is not known cannot be cancelled.
@@ -209,9 +208,7 @@ pub async fn find(app: &App, id: PaymentId) -> Result<Payment, Error> {
 
 /// When a call that has no answer is made again: the later the oftener it was made.
 pub fn again(app: &App, now: DateTime<Utc>, tries: i32) -> DateTime<Utc> {
-    let pause =
-        app.settings.resolve_after * 2_i32.saturating_pow(tries.clamp(0, 16).unsigned_abs());
-    now + pause.min(PAUSE)
+    now + app.settings.pause(tries + 1)
 }
 
 /// Tells of a call without an answer.

@@ -20,8 +20,6 @@ use crate::{
 
 /// The provider remembers a key for a day; after that the same call would be a second refund.
 const REMEMBERED: Duration = Duration::hours(23);
-/// The longest pause between two looks.
-const PAUSE: Duration = Duration::minutes(10);
 
 /// What came of the wish for a refund.
 pub enum Begun {
@@ -110,9 +108,7 @@ pub async fn send(app: &App, refund: &Refund) {
 /// When the provider gives no answer or the database is away; it is looked after again.
 pub async fn look_after(app: &App, refund: &Refund) -> Result<(), Error> {
     let now = app.clock.now();
-    let pause =
-        app.settings.resolve_after * 2_i32.saturating_pow(refund.tries.clamp(0, 16).unsigned_abs());
-    let again = now + pause.min(PAUSE);
+    let again = now + app.settings.pause(refund.tries + 1);
     refunds::look_at(app.db.pool(), refund.refund_id, false, again).await?;
     money_back::ask(app, refund.payment_id).await?;
     let known = refunds::of_payment(app.db.pool(), refund.payment_id).await?;

@@ -9,6 +9,7 @@ use chassis::{
     lifecycle::Lifecycle,
     telemetry::metrics,
 };
+use chrono::{DateTime, Utc};
 use sqlx::{Connection, PgConnection};
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -20,10 +21,8 @@ const POLL: Duration = Duration::from_millis(100);
 /// How long the relay lets rows gather after it was woken: a round costs a read, a publication and a commit, whether
 /// it moves one event or a thousand.
 const GATHER: Duration = Duration::from_millis(20);
-/// How often the relay reads from the very beginning. In between it starts where it was before the last such round,
-/// so that it does not step over the index entries of all rows since the last vacuum; whoever draws an id and commits
-/// it later than that waits for the next.
-const SWEEP: Duration = Duration::from_millis(500);
+/// How often the relay looks for a higher floor.
+const CLIMB: Duration = Duration::from_millis(500);
 /// How long a relay that is not the leader, or has lost its broker or database, waits before it tries again.
 const PAUSE: Duration = Duration::from_millis(500);
 /// How long the session of a leader may idle before the server ends it, and its lock goes to another one: a process that
@@ -65,7 +64,7 @@ struct Waiting {
     kind: String,
     payload: Vec<u8>,
     traceparent: Option<String>,
-    created_at: chrono::DateTime<chrono::Utc>,
+    created_at: DateTime<Utc>,
     age: f64,
 }
 
@@ -79,33 +78,61 @@ struct Published {
     last: i64,
 }
 
-/// Where rounds begin to read.
+/// Where rounds begin to read, so that they do not step over the index entries of all rows since the last vacuum.
+///
+/// Ids are drawn before they are committed, and not committed in their order: a row may appear below ids that were dealt
+/// with long ago. Whoever began to read above it would publish what follows from it first. So the floor rises to an id
+/// only when every transaction has ended that may have drawn an id below: all that had begun when that id was known.
 struct Floor {
-    swept: Instant,
-    /// Ids up to this one were dealt with before the last sweep.
+    /// Nothing will appear up to this id any more.
     id: i64,
     /// The highest id that was dealt with.
     last: i64,
+    /// An id that was dealt with, and a time after that, by the clock of the database.
+    next: Option<(i64, DateTime<Utc>)>,
+    climbed: Instant,
 }
 
 impl Floor {
     fn new() -> Self {
         Self {
-            swept: Instant::now(),
             id: 0,
             last: 0,
+            next: None,
+            climbed: Instant::now(),
         }
     }
 
-    /// Where the next round begins.
-    fn next(&mut self) -> i64 {
-        if self.swept.elapsed() < SWEEP {
-            return self.id;
-        }
-        self.swept = Instant::now();
-        self.id = self.last;
-        0
+    /// Whether it is time to look for a higher floor.
+    fn is_due(&self) -> bool {
+        self.climbed.elapsed() >= CLIMB
     }
+
+    /// Rises after a round that read all there was above the floor. Before the round, at the time `asked`, the oldest
+    /// transaction under way had begun at `oldest`.
+    fn climb(&mut self, oldest: DateTime<Utc>, asked: DateTime<Utc>) {
+        self.climbed = Instant::now();
+        if let Some((id, known)) = self.next {
+            if known >= oldest {
+                return;
+            }
+            self.id = id;
+        }
+        self.next = Some((self.last, asked));
+    }
+}
+
+/// When the oldest transaction of this role began that is under way in another session, or now where there is none; and
+/// the time, both by the clock of the database.
+async fn oldest(
+    connection: &mut PgConnection,
+) -> Result<(DateTime<Utc>, DateTime<Utc>), sqlx::Error> {
+    sqlx::query_as(
+        "select coalesce(min(xact_start), clock_timestamp()), clock_timestamp()
+         from pg_stat_activity where usename = current_user and pid <> pg_backend_pid()",
+    )
+    .fetch_one(connection)
+    .await
 }
 
 /// Starts the relay of this process. Of several processes over one schema only the holder of the advisory lock
@@ -145,13 +172,21 @@ async fn lead(source: &str, db: &Db, producer: &Producer, life: &Lifecycle) -> a
     }
     let mut floor = Floor::new();
     while !life.is_stopping() {
-        let round = publish_batch(&mut connection, producer, source, floor.next()).await?;
-        floor.last = floor.last.max(round.last);
+        let under_way = match floor.is_due() {
+            true => Some(oldest(&mut connection).await?),
+            false => None,
+        };
+        let round = publish_batch(&mut connection, producer, source, floor.id).await?;
         anyhow::ensure!(
             round.sent == round.read,
             "the broker did not take every event"
         );
-        if round.read < usize::try_from(BATCH)? {
+        let is_all = round.read < usize::try_from(BATCH)?;
+        if let Some((oldest, asked)) = under_way.filter(|_| is_all) {
+            floor.climb(oldest, asked);
+        }
+        floor.last = floor.last.max(round.last);
+        if is_all {
             tokio::select! {
                 () = db.committed() => tokio::time::sleep(GATHER).await,
                 () = tokio::time::sleep(POLL) => {}

@@ -1,6 +1,9 @@
 //! Facts reach Kafka after their commit, in order, and never without it.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
 
 use chassis::{
     clock::Clock,
@@ -32,9 +35,19 @@ impl Handler for Seen {
 
 impl Seen {
     fn versions(&self) -> Vec<i64> {
+        self.events().iter().map(|event| event.version).collect()
+    }
+
+    fn versions_of(&self, contact: ContactId) -> Vec<i64> {
+        let events = self.events().into_iter();
+        let of = events.filter(|event| event.contact_id == contact);
+        of.map(|event| event.version).collect()
+    }
+
+    fn events(&self) -> Vec<ContactState> {
         let seen = self.0.lock().expect("nobody panicked");
         seen.iter()
-            .map(|message| message.json::<ContactState>().expect("an event").version)
+            .map(|message| message.json().expect("an event"))
             .collect()
     }
 }
@@ -143,6 +156,37 @@ async fn one_of_two_relays_leads_and_the_other_takes_over() {
         life.stop();
         life.finish().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fact_that_is_committed_late_is_told_before_what_follows_from_it() {
+    let (database, db, life) = open().await;
+    let (kafka, seen) = listen(&life);
+    outbox::spawn_publisher("common", &db, &kafka, &life);
+    let (late, other) = (ContactId::new(), ContactId::new());
+    let mut slow = db.begin().await.expect("a transaction");
+    outbox::enqueue(&mut slow, &event(late, 1), None)
+        .await
+        .expect("it is enqueued");
+    // The relay has gone far beyond by then.
+    let began = Instant::now();
+    for version in 1.. {
+        write(&db, other, version).await;
+        drained(&database).await;
+        if began.elapsed() > Duration::from_secs(2) {
+            break;
+        }
+    }
+    slow.commit().await.expect("it commits");
+    write(&db, late, 2).await;
+    let told = eventually("both are told", async || {
+        let told = seen.versions_of(late);
+        (told.len() >= 2).then_some(told)
+    })
+    .await;
+    assert_eq!(told, [1, 2]);
+    life.stop();
+    life.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -12,6 +12,8 @@ use crate::audit::{self, Report};
 
 /// How often it is looked at.
 const LOOK: Duration = Duration::from_millis(250);
+/// How often it is said what is still under way.
+const TELL: Duration = Duration::from_secs(5);
 /// The pause between two audits.
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -62,14 +64,20 @@ pub(super) async fn rest(world: &World, patience: Duration) -> Result<(Vec<Strin
 /// # Errors
 /// When the user wants us to end.
 async fn settle(world: &World, patience: Duration) -> Result<Vec<String>> {
-    let deadline = Instant::now() + patience;
+    let began = Instant::now();
+    let mut told = began;
     loop {
         interrupt::check()?;
         let left = left(world)
             .await
             .unwrap_or_else(|error| vec![format!("{error:#}")]);
-        if left.is_empty() || Instant::now() > deadline {
+        if left.is_empty() || began.elapsed() > patience {
             return Ok(left);
+        }
+        if told.elapsed() > TELL {
+            told = Instant::now();
+            let seconds = began.elapsed().as_secs_f64();
+            ui::say(&format!("  {seconds:5.1} s  {}", left.join(", ")));
         }
         tokio::time::sleep(LOOK).await;
     }

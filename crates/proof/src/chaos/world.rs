@@ -20,12 +20,14 @@ use crate::audit::Sources;
 
 /// How soon the payment service repeats a call to the provider that had no answer, and asks about what webhooks have not
 /// told. In production it waits longer; here the run does.
-const CADENCES: [(&str, &str); 7] = [
+const CADENCES: [(&str, &str); 9] = [
     ("RESOLVE_EVERY_MS", "1000"),
     ("RESOLVE_AFTER_MS", "6000"),
+    ("RESOLVE_AT_MOST_MS", "12000"),
     ("RECONCILE_AFTER_MS", "4000"),
     ("SETTLE_LOOK_AFTER_MS", "4000"),
     ("SWEEP_EVERY_MS", "3000"),
+    ("SWEEP_OVERLAP_MS", "20000"),
     ("REFUNDS_PER_SECOND", "1000"),
     ("REFUND_APPROVAL_MINOR", "1000000000000"),
 ];

@@ -210,6 +210,17 @@ impl Notice {
     }
 }
 
+impl Notice {
+    /// Whether it tells of anything that a payment, or whoever looks after it, has to know.
+    pub fn matters(&self) -> bool {
+        match &self.about {
+            About::Nothing(_) => false,
+            About::Intent(news) => news.what != What::Noted,
+            About::Charge { .. } | About::Unreadable(_) => true,
+        }
+    }
+}
+
 /// Whether an event of this type tells of money that goes back.
 fn goes_back(kind: &str) -> bool {
     kind == "charge.refunded"

@@ -4,6 +4,7 @@ use chrono::Duration;
 
 use crate::{
     App,
+    cadence::growing,
     db::{
         exceptions,
         parked::{self, Waiting},
@@ -66,8 +67,7 @@ async fn judge(app: &App, waiting: &Waiting) -> Result<(), Error> {
     }
     let (now, cadences) = (app.clock.now(), app.settings.cadences);
     let first = Duration::from_std(cadences.parked_after).unwrap_or(PAUSE);
-    let times = 2_i32.saturating_pow(waiting.tries.clamp(1, 16).unsigned_abs() - 1);
-    let pause = first.checked_mul(times).unwrap_or(PAUSE).min(PAUSE);
+    let pause = growing(first, waiting.tries, PAUSE);
     parked::again_at(app.db.pool(), &waiting.event_id, now + pause).await?;
     let patience = Duration::from_std(cadences.parked_for).unwrap_or(PAUSE);
     if now - waiting.parked_at >= patience {

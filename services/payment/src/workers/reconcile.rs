@@ -8,6 +8,7 @@ use tokio::task::JoinSet;
 
 use crate::{
     App, alarm,
+    cadence::growing,
     db::{
         exceptions, lookup,
         payments::{self, Due},
@@ -26,8 +27,6 @@ const AT_ONCE: usize = 16;
 const REMEMBERED: Duration = Duration::hours(23);
 /// How far the provider's clock may differ from ours.
 const SKEW: Duration = Duration::minutes(5);
-/// The longest pause between two tries of a call without an answer.
-const PAUSE: Duration = Duration::minutes(10);
 /// The longest pause between two looks.
 const REST: Duration = Duration::hours(24);
 
@@ -108,7 +107,7 @@ async fn look(app: &App, due: &Due) -> Result<(), Error> {
     let found = match inquiry::ask(app, due.payment_id).await {
         Ok(found) => found,
         Err(Error::PspUnavailable) => {
-            let pause = growing(app.settings.resolve_after, due.tries).min(PAUSE);
+            let pause = app.settings.pause(due.tries);
             payments::looked_at(app.db.pool(), due, Some(now + pause), false).await?;
             return Ok(());
         }
@@ -124,7 +123,7 @@ async fn look(app: &App, due: &Due) -> Result<(), Error> {
     }
     let cadences = app.settings.cadences;
     let tries = if found.changed { 1 } else { due.tries };
-    let again = now + growing(span(cadences.reconcile_after), tries).min(REST);
+    let again = now + growing(span(cadences.reconcile_after), tries, REST);
     let next = match found.payment.state {
         State::Pending | State::Authorized => Some(again),
         State::Captured => Some(match found.available_at {
@@ -165,8 +164,11 @@ async fn resolve(app: &App, due: &Due, called: Called) -> Result<(), Error> {
     if age > span(app.settings.cadences.unknown_after) {
         ask_a_person(app, &called, now).await?;
     }
-    let longest = if age > REMEMBERED { REST } else { PAUSE };
-    let pause = growing(app.settings.resolve_after, due.tries).min(longest);
+    let pause = if age > REMEMBERED {
+        growing(app.settings.resolve_after, due.tries, REST)
+    } else {
+        app.settings.pause(due.tries)
+    };
     payments::unanswered(app.db.pool(), id, now + pause).await?;
     Ok(())
 }
@@ -221,12 +223,6 @@ async fn ask_a_person(app: &App, called: &Called, now: DateTime<Utc>) -> Result<
     exceptions::open(&mut tx, &[matter], now).await?;
     tx.commit().await?;
     Ok(())
-}
-
-/// A pause that doubles with each try.
-fn growing(pause: Duration, tries: i32) -> Duration {
-    let times = 2_i32.saturating_pow(tries.clamp(1, 16).unsigned_abs() - 1);
-    pause.checked_mul(times).unwrap_or(REST)
 }
 
 fn span(duration: std::time::Duration) -> Duration {

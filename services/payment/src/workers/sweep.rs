@@ -173,7 +173,8 @@ async fn events(app: &App, path: &str, stretch: Span) -> Result<(), Error> {
         .into_iter()
         .filter_map(|event| {
             let notice = Notice::read(event.0.get().as_bytes(), app.settings.livemode).ok()?;
-            Some((notice, event))
+            // We asked for no delivery of the others, so that nobody misses them.
+            notice.matters().then_some((notice, event))
         })
         .collect();
     let ids: Vec<&str> = notices
