@@ -82,6 +82,7 @@ pub use cadence::Cadences;
 use charge::Charges;
 use consumers::Facts;
 use court::Court;
+use provider::Stripe;
 use rejections::Rejections;
 use seal::Sealer;
 use switch::Switch;
@@ -180,11 +181,12 @@ pub async fn run(config: Config, listener: TcpListener, life: Lifecycle) -> anyh
 /// that it may have moved. No process of the service may run.
 ///
 /// # Errors
-/// When the database or the broker is away.
+/// When the database, the broker or the provider is away.
 pub async fn recover(config: Config, life: Lifecycle, since: DateTime<Utc>) -> anyhow::Result<()> {
     let db = Db::connect(&config.db, &MIGRATOR, &life).await?;
     let kafka = Kafka::new(&config.kafka);
-    recovery::put_right(&db, &kafka, config.clock.now(), since).await?;
+    let psp = Stripe::new(&config.psp, config.cadences.psp_rate, &config.clock)?;
+    recovery::put_right(&db, &kafka, &psp, config.clock.now(), since).await?;
     kafka.rewind(GROUP, &HEARD.map(Into::into), since).await
 }
 

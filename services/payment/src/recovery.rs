@@ -1,7 +1,8 @@
 //! After the database was put back to an older copy. What was promised since is read off the pledges' topic, and what was
 //! told off our own: payments that were forgotten are made again, each with the same id and so the same intent, and
-//! versions go on above those that were told. What became of the money only the provider knows, and it is asked about
-//! everything that can still move.
+//! versions go on above those that were told. Which of them were opened the provider lists, and that is recorded before
+//! anybody expires or calls off what seems never to have been opened. What became of the money only the provider knows,
+//! and it is asked about everything that can still move.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -9,7 +10,7 @@ use chassis::{
     db::{Db, Tx},
     kafka::{Fault, Kafka, Message},
 };
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Duration, Utc};
 use common::{
     events::{PaymentEvent, PledgeEvent, topics},
     ids::{PaymentId, PledgeId},
@@ -25,11 +26,14 @@ use crate::{
         sweeps,
     },
     domain::{Change, Origin, Payment},
+    provider::{Span, Stripe},
     transition::{self, Made},
 };
 
 /// What moves a payment whose end was told and forgotten.
 const CAUSE: &str = "recovered";
+/// How far the provider's clock may differ from ours.
+const SKEW: Duration = Duration::minutes(5);
 /// How many pledges are put right in one transaction.
 const PAGE: usize = 200;
 
@@ -47,10 +51,11 @@ type Payments = HashMap<PaymentId, PaymentEvent>;
 /// Puts right what was told since a moment. Done twice, it tells everything once more, and nothing else.
 ///
 /// # Errors
-/// When the broker or the database is away.
+/// When the broker, the provider or the database is away.
 pub async fn put_right(
     db: &Db,
     kafka: &Kafka,
+    psp: &Stripe,
     now: DateTime<Utc>,
     since: DateTime<Utc>,
 ) -> anyhow::Result<()> {
@@ -73,6 +78,7 @@ pub async fn put_right(
         made += done.0;
         restated += done.1;
     }
+    record_intents(db, psp, now, since).await?;
     let mut tx = db.begin().await?;
     payments::ask_now(&mut tx, now).await?;
     refunds::look_now(&mut tx, now).await?;
@@ -85,6 +91,34 @@ pub async fn put_right(
         restated,
         "payments were made again, and told anew"
     );
+    Ok(())
+}
+
+/// Records the intents that the provider lists since a moment, where their payments know of none.
+async fn record_intents(
+    db: &Db,
+    psp: &Stripe,
+    now: DateTime<Utc>,
+    since: DateTime<Utc>,
+) -> anyhow::Result<()> {
+    let opened = Span {
+        from: since - SKEW,
+        until: now + SKEW,
+    };
+    let listed = psp.intents(sweeps::LISTS[0].1, opened).await;
+    let listed = listed.map_err(|failure| anyhow::anyhow!("the provider's intents: {failure}"))?;
+    let named: Vec<(PaymentId, &str)> = listed
+        .iter()
+        .filter_map(|listed| {
+            let id = listed.payment_id()?.parse().ok()?;
+            Some((id, listed.intent.id.as_str()))
+        })
+        .collect();
+    for page in named.chunks(PAGE) {
+        let mut tx = db.begin().await?;
+        payments::record_intents(&mut tx, page).await?;
+        tx.commit().await?;
+    }
     Ok(())
 }
 

@@ -15,6 +15,8 @@ use crate::audit::Lost;
 
 /// How long it may take until every fact is told.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// How far a consumer may have been behind when the copy was made: what it had not heard by then is heard again, too.
+const LAG: chrono::Duration = chrono::Duration::seconds(15);
 /// How often that is looked at.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -54,6 +56,7 @@ pub(super) fn put_back(world: &World, since: DateTime<Utc>, recovers: bool) -> R
     backends.redis().kill();
     backends.redis().start()?;
     if recovers {
+        let since = since - LAG;
         fleet.recover(&since.to_rfc3339_opts(SecondsFormat::Millis, true))?;
     }
     fleet.start_everything()?;
