@@ -32,6 +32,19 @@ pub fn inherited() -> Vec<(String, String)> {
         .collect()
 }
 
+/// The variables by which cargo tells a program of its package.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a command line tool has no chassis::env; these are only taken away from others"
+)]
+pub fn of_our_package() -> Vec<String> {
+    const PREFIXES: [&str; 2] = ["CARGO_PKG_", "CARGO_MANIFEST_"];
+    std::env::vars()
+        .map(|(name, _)| name)
+        .filter(|name| PREFIXES.iter().any(|prefix| name.starts_with(prefix)))
+        .collect()
+}
+
 /// The nearest directory, from the current one upward, that holds the workspace.
 pub fn workspace_root() -> Result<PathBuf> {
     let here = std::env::current_dir().context("cannot tell the current directory")?;

@@ -47,11 +47,8 @@ impl Profile {
 pub fn cargo(root: &Path) -> Command {
     let mut command = Command::new(settings::var("CARGO").unwrap_or_else(|| "cargo".to_owned()));
     command.current_dir(root);
-    for (name, _) in std::env::vars_os() {
-        let ours = name.to_string_lossy();
-        if ours.starts_with("CARGO_PKG_") || ours.starts_with("CARGO_MANIFEST_") {
-            command.env_remove(&name);
-        }
+    for name in settings::of_our_package() {
+        command.env_remove(name);
     }
     command
 }

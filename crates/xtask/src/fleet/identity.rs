@@ -73,6 +73,21 @@ impl Identity {
         found.split_off(1)
     }
 
+    /// Waits until the process is stopped or has gone; false when the time is over first.
+    pub fn wait_stopped(self, patience: Duration) -> bool {
+        let deadline = Instant::now() + patience;
+        loop {
+            let stat = Stat::read(self.pid).filter(|stat| stat.began == self.began);
+            if stat.is_none_or(|stat| stat.dead || stat.stopped) {
+                return true;
+            }
+            if Instant::now() >= deadline {
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
     /// Waits until the process has gone; false when the time is over first. `reap` is asked each time, so that a child
     /// of ours does not stay as a zombie.
     pub fn wait_gone(self, patience: Duration, mut reap: impl FnMut() -> bool) -> bool {
@@ -100,6 +115,7 @@ pub(super) fn pids() -> impl Iterator<Item = i32> {
 
 struct Stat {
     dead: bool,
+    stopped: bool,
     parent: i32,
     began: u64,
 }
@@ -112,6 +128,7 @@ impl Stat {
         let fields: Vec<&str> = text[text.rfind(')')? + 1..].split_whitespace().collect();
         Some(Self {
             dead: matches!(*fields.first()?, "Z" | "X" | "x"),
+            stopped: matches!(*fields.first()?, "T" | "t"),
             parent: fields.get(1)?.parse().ok()?,
             began: fields.get(19)?.parse().ok()?,
         })

@@ -112,6 +112,9 @@ impl Process {
     /// Kills the process and everything it started with SIGKILL, as a power cut would, and waits until all have gone.
     /// A process that had ended before keeps the status it ended with.
     pub fn kill(mut self) -> ExitStatus {
+        // Whoever is stopped starts nothing more that would then be missing from the list.
+        self.identity.signal(Signal::SIGSTOP);
+        self.identity.wait_stopped(Duration::from_secs(5));
         let descendants = self.identity.descendants();
         self.identity.signal_group(Signal::SIGKILL);
         self.identity.signal(Signal::SIGKILL);
