@@ -172,9 +172,10 @@ async fn lead(source: &str, db: &Db, producer: &Producer, life: &Lifecycle) -> a
     }
     let mut floor = Floor::new();
     while !life.is_stopping() {
-        let under_way = match floor.is_due() {
-            true => Some(oldest(&mut connection).await?),
-            false => None,
+        let under_way = if floor.is_due() {
+            Some(oldest(&mut connection).await?)
+        } else {
+            None
         };
         let round = publish_batch(&mut connection, producer, source, floor.id).await?;
         anyhow::ensure!(
