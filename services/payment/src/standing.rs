@@ -22,8 +22,9 @@ use crate::{
 
 /// How many payments are read at once.
 const PAGE: i64 = 100;
-/// How long whoever takes a batch has it, unless it says that it is still at it.
-const HOLD: chrono::Duration = chrono::Duration::seconds(60);
+/// How long whoever takes a batch has it, unless it says that it is still at it, in pauses before a call is repeated. Who
+/// dies keeps the others from it for so long; two at once do no harm, for a payment is locked and a rule refunds it once.
+const HOLD: i32 = 2;
 
 /// How fast a batch goes, and from which sum on an admin must approve it.
 #[derive(Clone, Copy, Debug)]
@@ -51,7 +52,8 @@ pub fn due(sums: &[Sum]) -> (i64, i64) {
 pub async fn round(app: &App) -> Result<(), Error> {
     while !app.life.is_stopping() {
         let now = app.clock.now();
-        let Some(batch) = batches::take_due(app.db.pool(), now, HOLD).await? else {
+        let Some(batch) = batches::take_due(app.db.pool(), now, app.settings.pause(HOLD)).await?
+        else {
             break;
         };
         run(app, batch).await?;
@@ -127,7 +129,8 @@ async fn give_back(app: &App, batch: &Batch, state: State) -> Result<bool, Error
         for id in page {
             // An admin may stop it between any two, and whoever says that it goes on has it for longer.
             let now = app.clock.now();
-            let goes_on = batches::save(pool, batch, batch.state, now + HOLD).await?;
+            let goes_on =
+                batches::save(pool, batch, batch.state, now + app.settings.pause(HOLD)).await?;
             if !goes_on || app.life.is_stopping() {
                 return Ok(false);
             }
