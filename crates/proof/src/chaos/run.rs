@@ -63,7 +63,7 @@ impl Plan {
             restore: None,
             provider: None,
             without: None,
-            patience: Duration::from_mins(1),
+            patience: Duration::from_mins(2),
         }
     }
 

@@ -159,7 +159,7 @@ fn restoring(without: Option<&str>) -> Plan {
         kinds: Vec::new(),
         restore: Some(Duration::from_secs(5)),
         without: without.map(str::to_owned),
-        patience: Duration::from_secs(if without.is_some() { 10 } else { 60 }),
+        patience: Duration::from_secs(if without.is_some() { 10 } else { 120 }),
         ..Plan::new(1, Duration::from_secs(30))
     }
 }
