@@ -66,9 +66,13 @@ pub struct Settings {
 impl Settings {
     /// The pause before a call to the provider that was made so often without an answer is made again.
     pub fn pause(&self, tries: i32) -> chrono::Duration {
-        let longest = self.cadences.resolve_at_most;
-        let longest = chrono::Duration::from_std(longest).unwrap_or(self.resolve_after);
-        growing(self.resolve_after, tries, longest)
+        growing(self.resolve_after, tries, self.longest_pause())
+    }
+
+    /// The longest of these pauses.
+    pub fn longest_pause(&self) -> chrono::Duration {
+        let longest = chrono::Duration::from_std(self.cadences.resolve_at_most);
+        longest.unwrap_or(self.resolve_after)
     }
 }
 

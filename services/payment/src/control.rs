@@ -60,7 +60,7 @@ pub async fn settle(app: &App, id: PaymentId) -> Result<Payment, Error> {
         (Some(intent), _) => intent.clone(),
         (None, Outcome::None) => return end_unopened(app, id).await,
         (None, _) if app.clock.now() - payment.created_at > REMEMBERED => {
-            let again = app.clock.now() + app.settings.pause(i32::MAX);
+            let again = app.clock.now() + app.settings.longest_pause();
             payments::end_again(app.db.pool(), id, Some(again)).await?;
             return find(app, id).await;
         }

@@ -9,7 +9,7 @@ use common::{
 };
 use sqlx::PgConnection;
 
-use crate::db::{idempotency::insert_new, payments};
+use crate::db::payments;
 
 /// An intent that the provider answered with, and our reply.
 pub struct Recording {
@@ -65,7 +65,7 @@ impl Batch for Recordings {
             }
         }
         let finished: Vec<_> = first.values().copied().collect();
-        let written = insert_new(connection, &finished).await?;
+        let written = idempotency::insert_new(connection, &finished).await?;
         let lost: Vec<_> = first
             .keys()
             .filter(|scope| !written.contains(*scope))

@@ -105,7 +105,7 @@ async fn record_intents(
         from: since - SKEW,
         until: now + SKEW,
     };
-    let listed = psp.intents(sweeps::LISTS[0].1, opened).await;
+    let listed = psp.intents(sweeps::INTENTS_PATH, opened).await;
     let listed = listed.map_err(|failure| anyhow::anyhow!("the provider's intents: {failure}"))?;
     let named: Vec<(PaymentId, &str)> = listed
         .iter()

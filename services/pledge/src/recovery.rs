@@ -72,7 +72,8 @@ pub async fn put_back(
         .collect();
     for page in replies.chunks(PAGE) {
         let mut tx = db.begin().await?;
-        idempotency::remember(&mut tx, page).await?;
+        let page: Vec<_> = page.iter().map(|(claim, reply)| (claim, reply)).collect();
+        idempotency::insert_new(&mut tx, &page).await?;
         tx.commit().await?;
     }
     tracing::info!(

@@ -26,7 +26,7 @@ use http::StatusCode;
 
 pub use claim::Claim;
 pub use reply::Reply;
-pub use store::{Joined, Stored, insert_columns, join, remember, stored};
+pub use store::{Joined, Stored, insert_columns, insert_new, join, stored};
 
 use crate::auth::{Verifier, caller_of};
 

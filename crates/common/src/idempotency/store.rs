@@ -1,6 +1,9 @@
 //! The table of finished replies: the durable half of idempotency.
 
-use std::{collections::HashMap, sync::LazyLock};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::LazyLock,
+};
 
 use bytes::Bytes;
 use chassis::{db::Tx, telemetry::metrics};
@@ -142,32 +145,38 @@ pub async fn join(tx: &mut Tx, claim: &Claim, reply: &Reply) -> Result<Joined, E
     found.reply_for(claim).map(Joined::Replay)
 }
 
-/// Stores finished replies whose effects are there already, and which were forgotten with the table. What is known of a
-/// key stays.
+/// Stores replies whose keys are new, beside effects that are there or made in the same transaction, and gives the scopes
+/// of those. In the order of the scopes, so that two replicas wait for each other instead of deadlocking.
 ///
 /// # Errors
 /// Whatever the database says.
-pub async fn remember(
+pub async fn insert_new(
     connection: &mut PgConnection,
-    finished: &[(Claim, Reply)],
-) -> Result<(), sqlx::Error> {
+    finished: &[(&Claim, &Reply)],
+) -> Result<HashSet<[u8; 32]>, sqlx::Error> {
+    if finished.is_empty() {
+        return Ok(HashSet::new());
+    }
     let (scopes, fingerprints, statuses, headers, bodies) =
-        insert_columns(finished.iter().map(|(claim, reply)| (claim, reply)));
-    sqlx::query(
+        insert_columns(finished.iter().copied());
+    let inserted: Vec<Vec<u8>> = sqlx::query_scalar(
         "insert into idempotency (scope, fingerprint, status, headers, body)
          select scope, fingerprint, status, headers::json, body
          from unnest($1::bytea[], $2::bytea[], $3::smallint[], $4::text[], $5::bytea[])
               as f (scope, fingerprint, status, headers, body)
-         order by scope on conflict do nothing",
+         order by scope
+         on conflict do nothing
+         returning scope",
     )
     .bind(scopes)
     .bind(fingerprints)
     .bind(statuses)
     .bind(headers)
     .bind(bodies)
-    .execute(connection)
+    .fetch_all(connection)
     .await?;
-    Ok(())
+    let exact = |scope: Vec<u8>| scope.try_into().ok();
+    Ok(inserted.into_iter().filter_map(exact).collect())
 }
 
 /// The finished replies of these scopes. Called in a statement of its own after an insert that lost, because the

@@ -73,19 +73,9 @@ impl Identity {
         found.split_off(1)
     }
 
-    /// Waits until the process is stopped or has gone; false when the time is over first.
-    pub fn wait_stopped(self, patience: Duration) -> bool {
-        let deadline = Instant::now() + patience;
-        loop {
-            let stat = Stat::read(self.pid).filter(|stat| stat.began == self.began);
-            if stat.is_none_or(|stat| stat.dead || stat.stopped) {
-                return true;
-            }
-            if Instant::now() >= deadline {
-                return false;
-            }
-            std::thread::sleep(Duration::from_millis(1));
-        }
+    /// Whether a signal has stopped the process.
+    pub fn is_stopped(self) -> bool {
+        Stat::read(self.pid).is_some_and(|stat| stat.began == self.began && stat.stopped)
     }
 
     /// Waits until the process has gone; false when the time is over first. `reap` is asked each time, so that a child

@@ -113,9 +113,10 @@ impl Process {
     /// A process that had ended before keeps the status it ended with.
     pub fn kill(mut self) -> ExitStatus {
         // Whoever is stopped starts nothing more that would then be missing from the list.
-        self.identity.signal(Signal::SIGSTOP);
-        self.identity.wait_stopped(Duration::from_secs(5));
-        let descendants = self.identity.descendants();
+        let identity = self.identity;
+        identity.signal(Signal::SIGSTOP);
+        identity.wait_gone(Duration::from_secs(5), || identity.is_stopped());
+        let descendants = identity.descendants();
         self.identity.signal_group(Signal::SIGKILL);
         self.identity.signal(Signal::SIGKILL);
         for other in &descendants {

@@ -10,7 +10,6 @@ pub mod disputes;
 pub mod due;
 pub mod exceptions;
 pub mod history;
-pub mod idempotency;
 pub mod late_captures;
 pub mod ledger;
 pub mod lookup;

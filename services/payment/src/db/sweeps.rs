@@ -5,11 +5,13 @@ use sqlx::PgExecutor;
 
 /// The list of intents.
 pub const INTENTS: &str = "intents";
+/// Where it is.
+pub const INTENTS_PATH: &str = "/v1/payment_intents";
 /// The list of events.
 pub const EVENTS: &str = "events";
 /// Every list that is read, and where it is; the last two are of what goes back, whose objects name an intent.
 pub const LISTS: [(&str, &str); 4] = [
-    (INTENTS, "/v1/payment_intents"),
+    (INTENTS, INTENTS_PATH),
     (EVENTS, "/v1/events"),
     ("refunds", "/v1/refunds"),
     ("disputes", "/v1/disputes"),
