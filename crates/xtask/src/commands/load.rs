@@ -18,6 +18,9 @@ pub struct Load {
     /// Connections of the closed loops.
     #[arg(long, default_value_t = 32)]
     pub connections: usize,
+    /// Donors at work at once, and connections that webhooks come over
+    #[arg(long, default_value_t = 128)]
+    pub crowd: usize,
     /// Length of each phase, in seconds.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=600))]
     pub seconds: u64,
@@ -159,6 +162,7 @@ fn measure(
 ) -> Result<bool> {
     let settings = Settings {
         connections: args.connections,
+        crowd: args.crowd,
         seconds: args.seconds,
         donations: args.donations,
         fast_donations: args.fast_donations,

@@ -223,7 +223,7 @@ fn start_services(
         database,
         throwaway: false,
         topic_prefix: String::new(),
-        partitions: 12,
+        partitions: 3,
         limits: args.limits,
         env: BTreeMap::new(),
         replicas: BTreeMap::new(),

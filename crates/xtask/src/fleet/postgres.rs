@@ -231,7 +231,7 @@ fn arguments(bin: &Path, data: &Path, port: u16, durable: bool) -> Result<Vec<St
         "listen_addresses=127.0.0.1".to_owned(),
         "unix_socket_directories=".to_owned(),
         "max_connections=200".to_owned(),
-        "shared_buffers=256MB".to_owned(),
+        "shared_buffers=1GB".to_owned(),
         "max_wal_size=4GB".to_owned(),
         "min_wal_size=4GB".to_owned(),
         "checkpoint_timeout=15min".to_owned(),

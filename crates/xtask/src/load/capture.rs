@@ -1,8 +1,7 @@
 //! How soon a captured gift is in the total, at a steady rate of whole donations.
 //!
-//! Every donor at work has a campaign alone, so the one change that they wait for is their own gift: they ask for the
-//! total as any client would, through the gateway, until it is exactly right. The clock starts at the provider's reply
-//! to the donor, which is before the webhook has been answered, so the figure is a little worse than the promise.
+//! The clock starts at the provider's reply to the donor, which is before the webhook has been answered, so the figure
+//! is a little worse than the promise.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::sleep;
@@ -14,12 +13,15 @@ use serde::Serialize;
 use super::client::Client;
 use super::donations::join;
 use super::latency::Latency;
+use super::watch::{self, Gifts};
 use crate::fleet::state::State;
 use crate::interrupt;
 
 /// Donors at work per hundred donations a second, each of which takes two tenths of a second or less.
 const DONORS_PER_HUNDRED: usize = 32;
-/// How often a donor asks for the total.
+/// What each of these gifts is, in minor units.
+const AMOUNT: i64 = 700;
+/// How often it is asked whether a new campaign's first gift is there.
 const PAUSE: Duration = Duration::from_millis(25);
 /// The longest that a total may take.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -39,46 +41,43 @@ pub struct Captures {
     pub to_total: Latency,
 }
 
-/// How many donors, and so campaigns, a rate needs.
-pub fn donors(rate: u32) -> Result<usize> {
-    Ok((DONORS_PER_HUNDRED * usize::try_from(rate)?)
-        .div_ceil(100)
-        .max(1))
-}
-
-/// Donates at a steady rate and waits for each gift's total. There must be [`donors`] campaigns at least.
+/// Donates to these campaigns in turn, at a steady rate, and times each gift until it is in its campaign's total.
 pub fn drive(fleet: &State, campaigns: &[String], rate: u32, seconds: u64) -> Result<Captures> {
-    let campaigns = &campaigns[..donors(rate)?.min(campaigns.len())];
+    let donors = (DONORS_PER_HUNDRED * usize::try_from(rate)?).div_ceil(100);
     let count = usize::try_from(u64::from(rate) * seconds)?;
     let turn = AtomicUsize::new(0);
     let began = Instant::now();
-    let times = std::thread::scope(|scope| {
-        let donors: Vec<_> = campaigns
-            .iter()
-            .map(|campaign| {
-                let turn = &turn;
-                scope.spawn(move || donate_in_turn(fleet, campaign, turn, count, began, rate))
-            })
-            .collect();
-        join(donors)
+    let arrivals = Arrivals {
+        turn: &turn,
+        count,
+        began,
+        rate,
+    };
+    let ((charged, took), seen) = watch::during(fleet, campaigns, AMOUNT, |gifts| {
+        let charged = std::thread::scope(|scope| {
+            let donors: Vec<_> = (0..donors)
+                .map(|_| scope.spawn(|| donate_in_turn(fleet, campaigns, arrivals, gifts)))
+                .collect();
+            join(donors)
+        })?;
+        Ok((charged, began.elapsed()))
     })?;
-    let tried = times.len();
-    let times: Vec<Duration> = times.into_iter().flatten().collect();
+    let given = charged.iter().filter(|charged| **charged).count();
     #[expect(
         clippy::cast_precision_loss,
         reason = "a count of donations is far below 2^52"
     )]
-    let per_second = times.len() as f64 / began.elapsed().as_secs_f64();
+    let per_second = given as f64 / took.as_secs_f64();
     Ok(Captures {
-        count: times.len(),
-        refused: tried - times.len(),
+        count: given,
+        refused: charged.len() - given,
         rate,
         per_second,
-        to_total: Latency::of(times).context("no donation came through")?,
+        to_total: seen.to_total,
     })
 }
 
-/// One campaign for each donor, each with one gift already, so that every service knows of it.
+/// New campaigns, each with one gift already, so that every service knows of it.
 pub fn open_campaigns(fleet: &State, count: usize) -> Result<Vec<String>> {
     let client = Client::new(fleet);
     let token = client.log_in(&fleet.admin.email, &fleet.admin.password)?;
@@ -95,32 +94,39 @@ pub fn open_campaigns(fleet: &State, count: usize) -> Result<Vec<String>> {
     Ok(campaigns)
 }
 
-/// Takes the next arrival whenever it is free. An arrival that is overdue goes at once.
-fn donate_in_turn(
-    fleet: &State,
-    campaign: &str,
-    turn: &AtomicUsize,
+/// Donations that are due one after the other.
+#[derive(Clone, Copy)]
+struct Arrivals<'a> {
+    turn: &'a AtomicUsize,
     count: usize,
     began: Instant,
     rate: u32,
-) -> Result<Vec<Option<Duration>>> {
+}
+
+/// Takes the next arrival whenever it is free, and says of each whether it was charged. An arrival that is overdue goes
+/// at once.
+fn donate_in_turn(
+    fleet: &State,
+    campaigns: &[String],
+    arrivals: Arrivals<'_>,
+    gifts: &Gifts,
+) -> Result<Vec<bool>> {
     let client = Client::new(fleet);
-    let mut total = client.raised(campaign)?;
-    let mut times = Vec::new();
+    let mut charged = Vec::new();
     loop {
-        let arrival = turn.fetch_add(1, Ordering::Relaxed);
-        if arrival >= count {
-            return Ok(times);
+        let arrival = arrivals.turn.fetch_add(1, Ordering::Relaxed);
+        if arrival >= arrivals.count {
+            return Ok(charged);
         }
         interrupt::check()?;
-        let due = began + Duration::from_secs(1) * u32::try_from(arrival)? / rate;
+        let due = arrivals.began + Duration::from_secs(1) * u32::try_from(arrival)? / arrivals.rate;
         sleep(due.saturating_duration_since(Instant::now()));
-        let paid = client.donate(campaign, 700)?;
-        if let Some(paid) = paid {
-            total += paid.amount;
-            await_total(&client, campaign, total)?;
+        let campaign = arrival % campaigns.len();
+        let paid = client.donate(&campaigns[campaign], AMOUNT)?;
+        if paid.is_some() {
+            gifts.captured(campaign);
         }
-        times.push(paid.map(|paid| paid.confirmed.elapsed()));
+        charged.push(paid.is_some());
     }
 }
 

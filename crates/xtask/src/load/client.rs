@@ -1,18 +1,20 @@
 //! A donor's side of the platform: the calls of one donation.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::wire::Line;
 use crate::fleet::state::State;
+
+const JSON: (&str, &str) = ("content-type", "application/json");
 
 /// One connection's worth of a donor. Every thread has its own, so that nobody waits for another's connection.
 pub struct Client {
-    agent: ureq::Agent,
-    gateway: String,
-    psp: String,
+    gateway: Line,
+    psp: Line,
 }
 
 /// A gift that the provider has charged.
@@ -29,15 +31,9 @@ pub struct Paid {
 impl Client {
     /// A client of this fleet.
     pub fn new(fleet: &State) -> Self {
-        let agent = ureq::Agent::config_builder()
-            .timeout_global(Some(Duration::from_secs(10)))
-            .http_status_as_error(false)
-            .build()
-            .into();
         Self {
-            agent,
-            gateway: fleet.gateway.clone(),
-            psp: fleet.psp.clone(),
+            gateway: Line::new(&fleet.gateway),
+            psp: Line::new(&fleet.psp),
         }
     }
 
@@ -77,15 +73,11 @@ impl Client {
     /// What the donor's browser sends to the provider.
     fn confirm(&self, secret: &str) -> Result<()> {
         let intent = secret.split("_secret_").next().unwrap_or_default();
-        let mut reply = self
-            .agent
-            .post(format!("{}/v1/payment_intents/{intent}/confirm", self.psp))
-            .send_form([
-                ("client_secret", secret),
-                ("payment_method", "pm_card_visa"),
-            ])?;
-        let status = reply.status();
-        let body: Value = reply.body_mut().read_json()?;
+        let (status, body) = self.psp.call(
+            &format!("POST /v1/payment_intents/{intent}/confirm"),
+            &[("content-type", "application/x-www-form-urlencoded")],
+            &format!("client_secret={secret}&payment_method=pm_card_visa"),
+        )?;
         if text(&body, "/status").ok() != Some("succeeded") {
             bail!("the provider answered {status}: {body}");
         }
@@ -94,13 +86,25 @@ impl Client {
 
     /// What the campaign has raised, in minor units.
     pub fn raised(&self, campaign: &str) -> Result<i64> {
-        let url = format!("{}/api/campaigns/{campaign}/totals", self.gateway);
-        let mut reply = self.agent.get(url).call()?;
-        let status = reply.status();
-        let body: Value = reply.body_mut().read_json()?;
+        let line = format!("GET /api/campaigns/{campaign}/totals");
+        let (status, body) = self.gateway.call(&line, &[], "")?;
         body.pointer("/raised/amount")
             .and_then(Value::as_i64)
             .with_context(|| format!("the totals answered {status}: {body}"))
+    }
+
+    /// What each of these campaigns has raised, in minor units; nothing, where no gift was ever heard of.
+    pub fn all_raised(&self, campaigns: &[String]) -> Result<Vec<i64>> {
+        let line = format!("GET /api/totals?ids={}", campaigns.join(","));
+        let (status, body) = self.gateway.call(&line, &[], "")?;
+        let data = body["data"].as_array();
+        let data = data.with_context(|| format!("the totals answered {status}: {body}"))?;
+        let raised = |campaign: &String| {
+            let total = data.iter().find(|one| one["campaign_id"] == **campaign);
+            let raised = total.and_then(|total| total.pointer("/raised/amount")?.as_i64());
+            raised.unwrap_or(0)
+        };
+        Ok(campaigns.iter().map(raised).collect())
     }
 
     /// A session of this account.
@@ -139,23 +143,21 @@ impl Client {
 
     /// Works the provider's own controls.
     pub fn control(&self, path: &str) -> Result<()> {
-        let reply = self
-            .agent
-            .post(format!("{}{path}", self.psp))
-            .send_empty()?;
-        if !reply.status().is_success() {
-            bail!("the provider answered {} to {path}", reply.status());
+        let (status, _) = self.psp.call(&format!("POST {path}"), &[], "")?;
+        if !(200..300).contains(&status) {
+            bail!("the provider answered {status} to {path}");
         }
         Ok(())
     }
 
     /// What the provider says, to the merchant where a key is given.
     pub fn psp(&self, path: &str, key: Option<&str>) -> Result<Value> {
-        let mut request = self.agent.get(format!("{}{path}", self.psp));
-        if let Some(key) = key {
-            request = request.header("authorization", format!("Bearer {key}"));
-        }
-        Ok(request.call()?.body_mut().read_json()?)
+        let bearer = key.map(bearer);
+        let headers: Vec<_> = bearer
+            .iter()
+            .map(|it| ("authorization", it.as_str()))
+            .collect();
+        Ok(self.psp.call(&format!("GET {path}"), &headers, "")?.1)
     }
 
     /// The body of the success that an admin's call must be.
@@ -165,27 +167,23 @@ impl Client {
 
     /// What an admin reads.
     pub fn read(&self, path: &str, token: &str) -> Result<Value> {
-        let request = self.agent.get(format!("{}{path}", self.gateway));
-        let mut reply = request
-            .header("authorization", format!("Bearer {token}"))
-            .call()?;
-        Ok(reply.body_mut().read_json()?)
+        let headers = [("authorization", &*bearer(token))];
+        Ok(self.gateway.call(&format!("GET {path}"), &headers, "")?.1)
     }
 
     fn post(&self, path: &str, token: Option<&str>, body: &Value) -> Result<Answer> {
-        let mut request = self
-            .agent
-            .post(format!("{}{path}", self.gateway))
-            .header("idempotency-key", Uuid::new_v4().to_string());
-        if let Some(token) = token {
-            request = request.header("authorization", format!("Bearer {token}"));
-        }
-        let mut reply = request.send_json(body)?;
-        Ok(Answer {
-            status: reply.status().as_u16(),
-            body: reply.body_mut().read_json()?,
-        })
+        let key = Uuid::new_v4().to_string();
+        let bearer = token.map(bearer);
+        let mut headers = vec![JSON, ("idempotency-key", &key)];
+        headers.extend(bearer.iter().map(|it| ("authorization", it.as_str())));
+        let line = format!("POST {path}");
+        let (status, body) = self.gateway.call(&line, &headers, &body.to_string())?;
+        Ok(Answer { status, body })
     }
+}
+
+fn bearer(token: &str) -> String {
+    format!("Bearer {token}")
 }
 
 /// What the platform answered.

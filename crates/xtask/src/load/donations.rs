@@ -35,7 +35,7 @@ pub struct Donations {
     pub donor: Latency,
 }
 
-/// Donates over all connections at once, then waits for the exact total.
+/// Has the whole crowd donate at once, then waits for the exact total.
 pub fn drive(fleet: &State, settings: &Settings) -> Result<Donations> {
     let watch = Client::new(fleet);
     let before = watch.raised(&fleet.campaign_id)?;
@@ -43,7 +43,7 @@ pub fn drive(fleet: &State, settings: &Settings) -> Result<Donations> {
     let until = began + Duration::from_secs(settings.seconds);
     let (tried, outbox_lag) = lag::during(fleet, || {
         std::thread::scope(|scope| {
-            let donors: Vec<_> = (0..settings.connections)
+            let donors: Vec<_> = (0..settings.crowd)
                 .map(|_| scope.spawn(|| donate_until(fleet, until)))
                 .collect();
             join(donors)

@@ -16,6 +16,7 @@ mod rebuild;
 mod report;
 mod signed;
 mod standing;
+mod watch;
 mod webhooks;
 mod wire;
 mod wrk;
@@ -34,6 +35,8 @@ pub use report::Report;
 pub use standing::{Standing, Stored};
 pub use wrk::check as ensure_wrk;
 
+/// Campaigns that whole donations go to.
+const CAMPAIGNS: usize = 32;
 /// How often the first phase runs before it counts.
 const WARM_UPS: u32 = 4;
 
@@ -42,6 +45,8 @@ const WARM_UPS: u32 = 4;
 pub struct Settings {
     /// Connections of every closed loop.
     pub connections: usize,
+    /// Donors at work at once, and connections of a provider that has much to tell.
+    pub crowd: usize,
     /// Length of each phase but the mix, in seconds.
     pub seconds: u64,
     /// Whole donations per second while the way from capture to total is timed.
@@ -77,8 +82,7 @@ pub fn run(
     let yardstick = pgbench::drive(root, fleet, settings)?;
     ui::step("totals through the gateway");
     let totals = wrk::drive(root, "totals", fleet, settings)?;
-    let donors = capture::donors(settings.donations.max(settings.fast_donations))?;
-    let campaigns = capture::open_campaigns(fleet, donors)?;
+    let campaigns = capture::open_campaigns(fleet, CAMPAIGNS)?;
     let timed = |rate| {
         ui::step(&format!(
             "{rate} whole donations a second, each timed until it is in the total"
@@ -91,8 +95,7 @@ pub fn run(
     let donations = donations::drive(fleet, settings)?;
     backlog::drain(fleet)?;
     ui::step("webhooks of payments that wait for them");
-    let connections = settings.connections;
-    let webhooks = webhooks::drive(fleet, run_dir, &campaigns, settings.webhooks, connections)?;
+    let webhooks = webhooks::drive(fleet, run_dir, &campaigns, settings)?;
     ui::step(&format!(
         "{} captures a second of one campaign",
         settings.viral

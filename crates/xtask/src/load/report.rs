@@ -93,12 +93,13 @@ impl Report {
     pub fn table(&self) -> String {
         let Settings {
             connections,
+            crowd,
             seconds,
             ..
         } = self.settings;
         let mut text = format!(
             "{} cores, {}, {} GiB; {}; commit {}, {} build\n\
-             closed loops of {connections} connections for {seconds} s; services, stores and load share the machine\n\n",
+             closed loops of {connections} connections, or of {crowd} donors, for {seconds} s; services, stores and load share the machine\n\n",
             self.machine.cores,
             self.machine.processor,
             self.machine.memory_gib,

@@ -20,7 +20,7 @@ use crate::interrupt;
 /// What each of these gifts is, in minor units.
 pub(super) const AMOUNT: i64 = 900;
 /// Donors at work while the charges are made.
-const DONORS: usize = 32;
+const DONORS: usize = 128;
 /// The longest that the provider may need for the copies.
 const PATIENCE: Duration = Duration::from_mins(5);
 

@@ -1,23 +1,22 @@
 //! The most webhooks that are applied, and how soon a campaign that everybody gives to shows it.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use serde::Serialize;
 
+use super::Settings;
 use super::client::Client;
 use super::latency::Latency;
 use super::signed::{self, AMOUNT};
+use super::watch;
 use super::wire::{self, Pace, Sent};
 use crate::fleet::state::State;
 use crate::interrupt;
 
 /// The longest that the totals may take to come right.
 const PATIENCE: Duration = Duration::from_mins(1);
-/// How often the total of the viral campaign is looked at.
-const LOOK: Duration = Duration::from_millis(10);
 /// What the answer to a webhook that moved a payment says: its verdict is APPLIED, or IMPLIED where it skipped a step.
 const APPLIED: &str = "PLIED\"";
 
@@ -54,15 +53,16 @@ pub(super) fn drive(
     fleet: &State,
     run_dir: &Path,
     campaigns: &[String],
-    count: usize,
-    connections: usize,
+    settings: &Settings,
 ) -> Result<Webhooks> {
+    let count = settings.webhooks;
     let client = Client::new(fleet);
-    let before = raised(&client, campaigns)?;
+    let raised = || Ok::<i64, anyhow::Error>(client.all_raised(campaigns)?.iter().sum());
+    let before = raised()?;
     let requests = signed::prepare(fleet, run_dir, campaigns, count)?;
     let pace = Pace {
         authority: wire::authority(&fleet.gateway),
-        connections,
+        connections: settings.crowd,
         count,
         rate: None,
         hit: APPLIED,
@@ -70,9 +70,7 @@ pub(super) fn drive(
     let sent = wire::drive(pace, |n| requests[n].clone())?;
     let answered = Instant::now();
     let expected = before + AMOUNT * i64::try_from(count)?;
-    let right = interrupt::poll(PATIENCE, || {
-        Ok((raised(&client, campaigns)? == expected).then_some(()))
-    })?;
+    let right = interrupt::poll(PATIENCE, || Ok((raised()? == expected).then_some(())))?;
     right.context("the totals do not hold what the webhooks told")?;
     let settling = answered.elapsed().as_secs_f64();
     signed::release(fleet)?;
@@ -96,10 +94,9 @@ pub(super) fn viral(
     per_second: u32,
     seconds: u64,
 ) -> Result<Viral> {
-    let client = Client::new(fleet);
-    let before = client.raised(campaign)?;
     let count = usize::try_from(u64::from(per_second) * seconds)?;
-    let requests = signed::prepare(fleet, run_dir, std::slice::from_ref(campaign), count)?;
+    let campaigns = std::slice::from_ref(campaign);
+    let requests = signed::prepare(fleet, run_dir, campaigns, count)?;
     let pace = Pace {
         authority: wire::authority(&fleet.gateway),
         connections: 32,
@@ -107,67 +104,24 @@ pub(super) fn viral(
         rate: Some(per_second),
         hit: APPLIED,
     };
-    let over = AtomicBool::new(false);
-    let began = Instant::now();
-    let (sent, seen) = std::thread::scope(|scope| {
-        let watch = scope.spawn(|| watch(fleet, campaign, before, count, began, &over));
-        let sent = wire::drive(pace, |n| requests[n].clone());
-        over.store(sent.is_err(), Ordering::Relaxed);
-        let seen = watch.join();
-        (sent, seen)
-    });
-    let sent = sent?;
-    let seen = seen.map_err(|_| anyhow::anyhow!("the watch on the total panicked"))??;
+    let (sent, seen) = watch::during(fleet, campaigns, AMOUNT, |gifts| {
+        let sent = wire::drive(pace, |n| requests[n].clone())?;
+        for one in &sent {
+            gifts.captured_at(0, one.at);
+        }
+        Ok(sent)
+    })?;
     signed::release(fleet)?;
     ensure!(
         applied(&sent)? == count,
         "not every webhook moved its payment"
     );
-    let mut answered: Vec<Duration> = sent.iter().map(|one| one.at).collect();
-    answered.sort_unstable();
-    let lag = answered
-        .iter()
-        .zip(&seen)
-        .map(|(at, seen)| seen.saturating_sub(*at));
     Ok(Viral {
         count,
         rate: per_second,
-        per_second: rate(count, seen.last().copied().unwrap_or_default()),
-        to_total: Latency::of(lag.collect()).context("no webhook was sent")?,
+        per_second: rate(count, seen.last),
+        to_total: seen.to_total,
     })
-}
-
-/// When the total first held one gift, two gifts, and so on.
-fn watch(
-    fleet: &State,
-    campaign: &str,
-    before: i64,
-    count: usize,
-    began: Instant,
-    over: &AtomicBool,
-) -> Result<Vec<Duration>> {
-    let client = Client::new(fleet);
-    let mut seen = Vec::with_capacity(count);
-    let deadline = Instant::now() + 2 * PATIENCE;
-    while seen.len() < count {
-        ensure!(Instant::now() < deadline, "the total never held all gifts");
-        ensure!(
-            !over.load(Ordering::Relaxed),
-            "the webhooks could not be sent"
-        );
-        let gifts = usize::try_from((client.raised(campaign)? - before) / AMOUNT)?;
-        ensure!(gifts <= count, "the total holds more than was given");
-        seen.resize(gifts.max(seen.len()), began.elapsed());
-        std::thread::sleep(LOOK);
-    }
-    Ok(seen)
-}
-
-fn raised(client: &Client, campaigns: &[String]) -> Result<i64> {
-    campaigns
-        .iter()
-        .map(|campaign| client.raised(campaign))
-        .sum()
 }
 
 fn applied(sent: &[Sent]) -> Result<usize> {
