@@ -19,7 +19,7 @@ use crate::{
     seal::Sealer,
     standing::Pace,
     switch::Switch,
-    velocity::Clients,
+    velocity::{Clients, Declines},
 };
 
 /// What handlers share.
@@ -45,6 +45,7 @@ pub struct Shared {
     pub sealer: Sealer,
     pub charges: Arc<Charges>,
     pub clients: Clients,
+    pub declines: Writer<Declines>,
     pub switch: Switch,
     pub court: Writer<Court>,
     pub rejections: Rejections,

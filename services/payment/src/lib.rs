@@ -86,7 +86,7 @@ use provider::Stripe;
 use rejections::Rejections;
 use seal::Sealer;
 use switch::Switch;
-use velocity::Clients;
+use velocity::{Clients, Declines};
 
 pub use standing::Pace;
 
@@ -136,6 +136,7 @@ pub async fn run(config: Config, listener: TcpListener, life: Lifecycle) -> anyh
         charges: Arc::new(charges),
         rejections: Rejections::default(),
         clients: Clients::new(&config.token_secret),
+        declines: Writer::spawn("declines", Declines::new(config.clock.clone()), &db, &life),
         switch: Switch::default(),
         court: Writer::spawn("court", Court::new(config.clock.clone()), &db, &life),
         settings: Arc::new(Settings {

@@ -3,11 +3,14 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-use chrono::Duration;
+use chassis::clock::Clock;
+use chrono::{DateTime, Duration, Utc};
+use common::group_commit::Batch;
 use hmac::{Hmac, KeyInit as _, Mac};
 use http::HeaderMap;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
+use sqlx::PgConnection;
 
 use crate::{app::App, db::attempts, error::Error};
 
@@ -51,6 +54,46 @@ impl Clients {
     }
 }
 
+/// A payer who asks to be let through.
+pub struct Payer {
+    donor_ref: String,
+    client: Option<String>,
+}
+
+/// The reader of declines: payers who ask at once are answered by one statement.
+pub struct Declines(Clock);
+
+impl Declines {
+    /// Counts by this clock.
+    pub fn new(clock: Clock) -> Self {
+        Self(clock)
+    }
+}
+
+impl Batch for Declines {
+    type Item = Payer;
+    /// When the payer may come again, where the limit is reached.
+    type Outcome = Option<DateTime<Utc>>;
+    const TRANSACTION: bool = false;
+
+    async fn write(
+        &self,
+        connection: &mut PgConnection,
+        items: &[Payer],
+    ) -> Result<Vec<Option<DateTime<Utc>>>, sqlx::Error> {
+        let payers: Vec<_> = items
+            .iter()
+            .map(|payer| (payer.donor_ref.as_str(), payer.client.as_deref()))
+            .collect();
+        let since = self.0.now() - WINDOW;
+        let reached = attempts::limits_reached(connection, &payers, since, LIMIT).await?;
+        Ok(reached
+            .into_iter()
+            .map(|at| at.map(|at| at + WINDOW))
+            .collect())
+    }
+}
+
 /// Lets a payer pass, or says when to come again.
 ///
 /// # Errors
@@ -59,13 +102,14 @@ pub async fn admit(app: &App, donor_ref: &str, client: Option<&str>) -> Result<(
     if app.switch.is_paused(app.db.pool()).await? {
         return Err(Error::ChargingPaused);
     }
-    let now = app.clock.now();
-    let reached =
-        attempts::limit_reached(app.db.pool(), donor_ref, client, now - WINDOW, LIMIT).await?;
-    match reached {
+    let payer = Payer {
+        donor_ref: donor_ref.to_owned(),
+        client: client.map(str::to_owned),
+    };
+    match app.declines.commit(payer).await? {
         None => Ok(()),
-        Some(at) => {
-            let wait = (at + WINDOW - now)
+        Some(again) => {
+            let wait = (again - app.clock.now())
                 .num_seconds()
                 .clamp(0, WINDOW.num_seconds());
             Err(Error::Velocity(u32::try_from(wait + 1).unwrap_or(1)))

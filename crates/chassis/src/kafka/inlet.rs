@@ -20,7 +20,7 @@ use crate::lifecycle::Lifecycle;
 const BATCH: usize = 1000;
 /// How long a batch that is not full waits for more: what is done with it costs a transaction, whether it holds one
 /// message or a thousand.
-const GATHER: Duration = Duration::from_millis(10);
+const GATHER: Duration = Duration::from_millis(15);
 /// How long leaving the group may take.
 const CLOSE: Duration = Duration::from_secs(5);
 

@@ -20,7 +20,7 @@ const BATCH: i64 = 1000;
 const POLL: Duration = Duration::from_millis(100);
 /// How long the relay lets rows gather after it was woken: a round costs a read, a publication and a commit, whether
 /// it moves one event or a thousand.
-const GATHER: Duration = Duration::from_millis(20);
+const GATHER: Duration = Duration::from_millis(30);
 /// How often the relay looks for a higher floor.
 const CLIMB: Duration = Duration::from_millis(500);
 /// How long a relay that is not the leader, or has lost its broker or database, waits before it tries again.

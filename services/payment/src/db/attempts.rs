@@ -75,37 +75,42 @@ pub async fn spent(
     Ok(spent.into_iter().map(PaymentId::from).collect())
 }
 
-/// Since when a donor, a network, or one of the cards that either has tried has as many declines after `since` as
-/// `limit` says: the time of the oldest of these that still counts, the latest where there are several. None while
-/// none has so many.
-pub async fn limit_reached(
+/// Of each donor and network: since when that donor, that network, or one of the cards that either has tried has as
+/// many declines after `since` as `limit` says. It is the time of the oldest of these that still counts, the latest
+/// where there are several; none while none has so many.
+pub async fn limits_reached(
     executor: impl PgExecutor<'_>,
-    donor_ref: &str,
-    client: Option<&str>,
+    payers: &[(&str, Option<&str>)],
     since: DateTime<Utc>,
     limit: i64,
-) -> Result<Option<DateTime<Utc>>, sqlx::Error> {
+) -> Result<Vec<Option<DateTime<Utc>>>, sqlx::Error> {
     sqlx::query_scalar(
-        "with by_donor as (
-             select at, fingerprint from payment_attempts where donor_ref = $1 and at > $3 order by at desc limit $4),
-         by_client as (
-             select at, fingerprint from payment_attempts where client = $2 and at > $3 order by at desc limit $4),
-         cards as (
-             select fingerprint from by_donor where fingerprint is not null
-             union select fingerprint from by_client where fingerprint is not null),
-         by_card as (
-             select tried.at from cards
-             cross join lateral (select at from payment_attempts a where a.fingerprint = cards.fingerprint and a.at > $3
-                                 order by at desc offset $4 - 1 limit 1) tried)
-         select max(at) from (
-             (select at from by_donor order by at desc offset $4 - 1 limit 1)
-             union all (select at from by_client order by at desc offset $4 - 1 limit 1)
-             union all select at from by_card) reached",
+        "select reached.at
+         from unnest($1::text[], $2::text[]) with ordinality as payer (donor_ref, client, n)
+         cross join lateral (
+             with by_donor as (
+                 select at, fingerprint from payment_attempts a where a.donor_ref = payer.donor_ref and a.at > $3
+                 order by at desc limit $4),
+             by_client as (
+                 select at, fingerprint from payment_attempts a where a.client = payer.client and a.at > $3
+                 order by at desc limit $4),
+             cards as (
+                 select fingerprint from by_donor where fingerprint is not null
+                 union select fingerprint from by_client where fingerprint is not null),
+             by_card as (
+                 select tried.at from cards
+                 cross join lateral (select at from payment_attempts a where a.fingerprint = cards.fingerprint and a.at > $3
+                                     order by at desc offset $4 - 1 limit 1) tried)
+             select max(at) as at from (
+                 (select at from by_donor order by at desc offset $4 - 1 limit 1)
+                 union all (select at from by_client order by at desc offset $4 - 1 limit 1)
+                 union all select at from by_card) each) reached
+         order by payer.n",
     )
-    .bind(donor_ref)
-    .bind(client)
+    .bind(payers.iter().map(|(donor, _)| *donor).collect::<Vec<_>>())
+    .bind(payers.iter().map(|(_, client)| *client).collect::<Vec<_>>())
     .bind(since)
     .bind(limit)
-    .fetch_one(executor)
+    .fetch_all(executor)
     .await
 }

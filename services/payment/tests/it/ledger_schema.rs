@@ -8,12 +8,13 @@ const SET: &str = "insert into ledger_sets (set_id, effect, reason, entered_by, 
     values ('01990000-0000-7000-8000-000000000001', 'correction', 'a test', gen_random_uuid(), now())";
 const DEBIT: &str = "insert into ledger_entries (set_id, line, account, currency, amount_minor, at)
     values ('01990000-0000-7000-8000-000000000001', 1, 'fees', 'USD', 5, now())";
-const CREDIT: &str =
+const LINES: &str = "insert into ledger_entries (set_id, line, account, currency, amount_minor, at)
+    values ('01990000-0000-7000-8000-000000000001', 1, 'fees', 'USD', 5, now()),
+           ('01990000-0000-7000-8000-000000000001', 2, 'psp_settled', 'USD', -5, now())";
+const LINES_IN_TWO_CURRENCIES: &str =
     "insert into ledger_entries (set_id, line, account, currency, amount_minor, at)
-    values ('01990000-0000-7000-8000-000000000001', 2, 'psp_settled', 'USD', -5, now())";
-const CREDIT_IN_EUROS: &str =
-    "insert into ledger_entries (set_id, line, account, currency, amount_minor, at)
-    values ('01990000-0000-7000-8000-000000000001', 2, 'psp_settled', 'EUR', -5, now())";
+    values ('01990000-0000-7000-8000-000000000001', 1, 'fees', 'USD', 5, now()),
+           ('01990000-0000-7000-8000-000000000001', 2, 'psp_settled', 'EUR', -5, now())";
 const ONE_MORE: &str =
     "insert into ledger_entries (set_id, line, account, currency, amount_minor, at)
     values ('01990000-0000-7000-8000-000000000001', 3, 'fees', 'USD', 1, now())";
@@ -50,18 +51,20 @@ fn constraint(refused: &sqlx::Error) -> String {
 async fn a_set_that_does_not_sum_to_zero_cannot_commit() {
     let database = Database::create("payment", &MIGRATOR).await;
     let mut connection = database.pool().acquire().await.unwrap().detach();
-    let refused: [(&[&str], &str); 4] = [
+    let at_once = "set constraints all immediate";
+    let refused: [(&[&str], &str); 6] = [
         (&[SET, DEBIT], "ledger_sets_balanced"),
-        (&[SET, DEBIT, CREDIT_IN_EUROS], "ledger_sets_balanced"),
+        (&[SET, LINES_IN_TWO_CURRENCIES], "ledger_sets_balanced"),
         (&[SET], "ledger_sets_balanced"),
-        (&[DEBIT, CREDIT], "ledger_entries_set_known"),
+        (&[LINES], "ledger_entries_set_known"),
+        (&[SET, LINES, ONE_MORE], "ledger_sets_balanced"),
+        (&[SET, LINES, at_once, ONE_MORE], "ledger_sets_balanced"),
     ];
     for (statements, constraint) in refused {
         let told = commit(&mut connection, statements).await;
         assert_eq!(told.as_deref(), Some(constraint), "{statements:?}");
     }
-    // The lines may come in any order: what counts is the whole.
-    assert_eq!(commit(&mut connection, &[DEBIT, SET, CREDIT]).await, None);
+    assert_eq!(commit(&mut connection, &[SET, LINES]).await, None);
     let told = commit(&mut connection, &[ONE_MORE]).await;
     assert_eq!(
         told.as_deref(),
@@ -94,10 +97,7 @@ async fn what_is_held_is_resolved_once_and_whole() {
 async fn the_books_are_added_to_and_never_rewritten() {
     let database = Database::create("payment", &MIGRATOR).await;
     let mut connection = database.pool().acquire().await.unwrap().detach();
-    assert_eq!(
-        commit(&mut connection, &[SET, DEBIT, CREDIT, HELD]).await,
-        None
-    );
+    assert_eq!(commit(&mut connection, &[SET, LINES, HELD]).await, None);
     // These tests are a superuser's, whom no grant binds; and a replica's session sleeps through ordinary triggers.
     for role in [
         "set session_replication_role = origin",
@@ -191,7 +191,7 @@ async fn the_role_of_the_service_books_and_may_not_rewrite_and_older_payments_ar
         ("7", "2026-05-06 07:08:09")
     );
 
-    assert_eq!(commit(&mut connection, &[SET, DEBIT, CREDIT]).await, None);
+    assert_eq!(commit(&mut connection, &[SET, LINES]).await, None);
     assert_eq!(commit(&mut connection, &[HELD, POSTED]).await, None);
     let told = commit(&mut connection, &[ONE_MORE]).await;
     assert_eq!(told.as_deref(), Some("ledger_sets_balanced"));

@@ -52,6 +52,8 @@ pub(crate) async fn insert_missing(
                      $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::timestamptz[])
               as fresh (payment_id, generation, campaign_id, pledge_id, donor_ref, version, pledged, authorized,
                         captured, refunded, disputed, given_at)
+         where not exists (select from payment_watermarks as known
+                           where known.payment_id = fresh.payment_id and known.generation = fresh.generation)
          order by payment_id, generation
          on conflict (payment_id, generation) do nothing
          returning payment_id, generation",
