@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// How many deliveries are under way at once.
-const IN_FLIGHT: usize = 32;
+const IN_FLIGHT: usize = 128;
 /// The wait after the first failure; it doubles with each further one.
 const FIRST_RETRY: Duration = Duration::from_millis(200);
 const LONGEST_RETRY: Duration = Duration::from_secs(10);
