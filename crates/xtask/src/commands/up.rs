@@ -223,6 +223,8 @@ fn start_services(
         database,
         throwaway: false,
         topic_prefix: String::new(),
+        // One instance of each service reads them all here. More would only be more requests to the broker, which gets
+        // one for each partition that a relay's round touches.
         partitions: 3,
         limits: args.limits,
         env: BTreeMap::new(),

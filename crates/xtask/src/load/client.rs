@@ -6,15 +6,15 @@ use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::wire::Line;
+use super::wire::Server;
 use crate::fleet::state::State;
 
 const JSON: (&str, &str) = ("content-type", "application/json");
 
 /// One connection's worth of a donor. Every thread has its own, so that nobody waits for another's connection.
 pub struct Client {
-    gateway: Line,
-    psp: Line,
+    gateway: Server,
+    psp: Server,
 }
 
 /// A gift that the provider has charged.
@@ -32,8 +32,8 @@ impl Client {
     /// A client of this fleet.
     pub fn new(fleet: &State) -> Self {
         Self {
-            gateway: Line::new(&fleet.gateway),
-            psp: Line::new(&fleet.psp),
+            gateway: Server::new(&fleet.gateway),
+            psp: Server::new(&fleet.psp),
         }
     }
 

@@ -116,13 +116,13 @@ fn send_in_turn(
 }
 
 /// A server that is called again and again, over one connection.
-pub(super) struct Line {
+pub(super) struct Server {
     authority: String,
     kept: RefCell<Option<Wire>>,
 }
 
-impl Line {
-    /// A line to the server at this base URL. It is opened by the first call.
+impl Server {
+    /// The server at this base URL. The connection is opened by the first call.
     pub(super) fn new(url: &str) -> Self {
         Self {
             authority: authority(url).to_owned(),

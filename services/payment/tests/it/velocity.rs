@@ -88,6 +88,24 @@ async fn five_declines_of_a_donor_stop_that_donor_from_anywhere_for_an_hour() {
 }
 
 #[tokio::test]
+async fn of_many_payers_who_ask_at_once_each_is_told_of_their_own() {
+    let (world, _) = world().await;
+    declined(&world, "ada", "192.0.2.1", "card_1", "card_error", 5).await;
+    let asked = (0..24).map(|n| {
+        let donor = if n % 3 == 0 {
+            "ada".to_owned()
+        } else {
+            format!("donor {n}")
+        };
+        let world = &world;
+        async move { refused(world, &donor, &format!("198.51.100.{n}")).await }
+    });
+    let refused = futures::future::join_all(asked).await;
+    let expected: Vec<bool> = (0..24).map(|n| n % 3 == 0).collect();
+    assert_eq!(refused, expected);
+}
+
+#[tokio::test]
 async fn five_declines_from_a_network_stop_that_network_whoever_gives() {
     let (world, _) = world().await;
     for (donor, host) in [
