@@ -13,8 +13,8 @@ use crate::{
 /// How soon an upstream that is not ready is asked again. It is back long before a breaker's time is over.
 const RETRY: Duration = Duration::from_millis(500);
 
-/// Watches every upstream: every `interval` while it is ready, at once when a request fails to connect, and twice a
-/// second until it is back.
+/// Watches every upstream: every `interval` while it is ready, at once when a request fails to connect or is broken off,
+/// and twice a second until it is back.
 pub fn spawn(app: &App, interval: Duration, life: &Lifecycle) {
     for (_, upstreams) in app.upstreams.iter() {
         for upstream in upstreams.all() {

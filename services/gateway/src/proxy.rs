@@ -183,8 +183,9 @@ async fn send(app: &App, service: Service, call: &Call) -> Result<http::Response
                 if repeated || !call.repeatable {
                     return Err(Error::Closed);
                 }
-                // Most likely a kept connection was closed just as it was used, so the same one may be asked again.
-                tried.forget(&turn);
+                // Most likely a kept connection was closed just as it was used. The others to that process may be closed
+                // as well, because it is ending, so another is asked before it.
+                tried.put_off(&turn);
                 repeated = true;
             }
             // While the client owes us a part of its body, the time was the client's.

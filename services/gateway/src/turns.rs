@@ -26,16 +26,26 @@ pub struct Upstreams {
 
 /// Which of a service's processes were tried for a request already.
 #[derive(Default)]
-pub struct Tried(u64);
+pub struct Tried {
+    all: u64,
+    put_off: u64,
+}
 
 impl Tried {
-    /// Allows an upstream another try.
-    pub fn forget(&mut self, turn: &Turn<'_>) {
-        self.0 &= !(1 << turn.index);
+    /// Allows an upstream another try, where no other is left.
+    pub fn put_off(&mut self, turn: &Turn<'_>) {
+        self.put_off |= 1 << turn.index;
     }
 
-    fn contains(&self, index: usize) -> bool {
-        self.0 & 1 << index != 0
+    /// Whether an upstream may be tried: for the first time, or once more.
+    fn allows(&self, index: usize, once_more: bool) -> bool {
+        let of = if once_more { self.put_off } else { !self.all };
+        of & 1 << index != 0
+    }
+
+    fn note(&mut self, index: usize) {
+        self.all |= 1 << index;
+        self.put_off &= !(1 << index);
     }
 }
 
@@ -79,19 +89,20 @@ impl Upstreams {
     }
 
     /// Picks the next one in turn that was not tried yet: one that is ready, else one that says it is not, since it
-    /// knows best what to answer. A breaker that is open keeps an upstream out. Where all are busy, this waits a
-    /// second: a burst is better queued here than sent on as connections that no upstream has time for.
+    /// knows best what to answer, else one that was put off. A breaker that is open keeps an upstream out. Where all are
+    /// busy, this waits a second: a burst is better queued here than sent on as connections that no upstream has time
+    /// for.
     ///
     /// # Errors
     /// Where there is none left, or none had a seat in time.
     pub async fn pick(&self, tried: &mut Tried) -> Result<Turn<'_>, Error> {
         let first = self.next.fetch_add(1, Relaxed);
-        for only_ready in [true, false] {
+        for (only_ready, once_more) in [(true, false), (false, false), (false, true)] {
             let mut busy = None;
             for step in 0..self.all.len() {
                 let index = first.wrapping_add(step) % self.all.len();
                 let upstream = &self.all[index];
-                if tried.contains(index) || only_ready && !upstream.is_ready() {
+                if !tried.allows(index, once_more) || only_ready && !upstream.is_ready() {
                     continue;
                 }
                 match upstream.seat() {
@@ -118,7 +129,7 @@ impl Upstreams {
     }
 
     fn turn<'a>(&'a self, index: usize, seat: SemaphorePermit<'a>, tried: &mut Tried) -> Turn<'a> {
-        tried.0 |= 1 << index;
+        tried.note(index);
         Turn {
             upstream: &self.all[index],
             index,

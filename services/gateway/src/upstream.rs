@@ -132,7 +132,7 @@ impl Upstream {
         self.is_ready() && self.breaker.is_closed()
     }
 
-    /// Returns when a request has failed to connect.
+    /// Returns when a request has failed to connect, or was broken off.
     pub async fn doubted(&self) {
         self.doubt.notified().await;
     }
@@ -158,9 +158,11 @@ impl Upstream {
         }
     }
 
-    /// Notes that it broke off before it answered. That is no reason to leave it alone: it did take the request.
+    /// Notes that it broke off before it answered. That is no reason to leave it alone, since it did take the request; but
+    /// it may be about to end, so it is asked at once.
     pub fn broke_off(&self) {
         self.count("closed");
+        self.doubt.notify_one();
     }
 
     fn count(&self, cause: &str) {

@@ -282,6 +282,28 @@ async fn what_can_be_done_twice_is_asked_once_more_when_an_upstream_breaks_off()
     life.stop();
 }
 
+/// A process that ends closes all its kept connections, so whoever asks it again may be broken off again.
+#[tokio::test]
+async fn another_process_is_asked_before_the_one_that_broke_off() {
+    let life = Lifecycle::new();
+    let (ending, first) = breaking_off(usize::MAX, &life).await;
+    let (sound, second) = breaking_off(0, &life).await;
+    let both = format!("{ending},{sound}");
+    let fleet = Fleet::with(&[(Service::Pledge, both)], |_| {}).await;
+    // At once, so that it is not simply the other one's turn.
+    let asked = (0..64).map(|n| {
+        let request = fleet.request(Method::POST, "/api/pledges");
+        let request = request.header("idempotency-key", format!("k{n}"));
+        request.body("{}").send()
+    });
+    for reply in futures::future::join_all(asked).await {
+        assert_eq!(reply.unwrap().status(), 200);
+    }
+    assert_eq!(second.load(SeqCst), 64);
+    assert!(first.load(SeqCst) > 0, "it was asked first by some");
+    life.stop();
+}
+
 #[tokio::test]
 async fn reads_are_asked_once_more_but_not_for_ever() {
     let life = Lifecycle::new();
