@@ -15,7 +15,7 @@ use reqwest::{RequestBuilder, StatusCode, redirect};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::world::World;
+use super::{enough::Acknowledged, world::World};
 use crate::journal::{Entry, Journal, Kind, Outcome};
 
 /// How long a client waits for an answer before it asks again.
@@ -39,8 +39,18 @@ pub(super) struct Client {
     /// Gifts whose card was taken: what the operator may give back.
     paid: Mutex<Vec<Pledged>>,
     admin: String,
-    give_up: Instant,
+    hours: Hours,
+    acknowledged: Acknowledged,
     contradictions: Mutex<Vec<String>>,
+}
+
+/// How long donors give.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Hours {
+    /// Until then in any case.
+    pub(super) until: Instant,
+    /// And until then, where what was acknowledged proves nothing yet.
+    pub(super) at_most: Instant,
 }
 
 /// Something that a donor wants done, once.
@@ -83,8 +93,8 @@ struct Answer {
 }
 
 impl Client {
-    /// A client that writes this journal, and asks no more after `give_up`.
-    pub(super) fn new(world: &World, journal: &Path, give_up: Instant) -> Result<Self> {
+    /// A client that writes this journal.
+    pub(super) fn new(world: &World, journal: &Path, hours: Hours) -> Result<Self> {
         let http = reqwest::Client::builder()
             .redirect(redirect::Policy::none())
             .timeout(PATIENCE)
@@ -99,9 +109,16 @@ impl Client {
             next: AtomicU64::new(1),
             paid: Mutex::default(),
             admin: world.admin.clone(),
-            give_up,
+            hours,
+            acknowledged: Acknowledged::default(),
             contradictions: Mutex::default(),
         })
+    }
+
+    /// Whether it is still time to give and to give back.
+    pub(super) fn is_open(&self) -> bool {
+        let now = Instant::now();
+        now < self.hours.until || (now < self.hours.at_most && !self.acknowledged.is_enough())
     }
 
     /// Answers that cannot both be true, as far as donors have noticed.
@@ -290,7 +307,7 @@ impl Client {
         request: impl Fn() -> RequestBuilder,
     ) -> Result<Option<Value>> {
         let mut pause = PAUSE;
-        let give_up = self.give_up.min(Instant::now() + PERSISTENCE);
+        let give_up = Instant::now() + PERSISTENCE;
         loop {
             let Answer { outcome, body } = self.attempt(operation, request()).await?;
             match outcome {
@@ -319,6 +336,9 @@ impl Client {
         let code = [&body["code"], &body["error"]["code"]];
         let code = code.into_iter().find_map(Value::as_str).map(str::to_owned);
         let outcome = outcome(status, code.as_deref());
+        if outcome == Outcome::Ok {
+            self.acknowledged.note(operation.kind, operation.op);
+        }
         let acknowledged = (outcome == Outcome::Ok).then_some(&body);
         let id =
             |path: &str| -> Option<Uuid> { acknowledged?.pointer(path)?.as_str()?.parse().ok() };

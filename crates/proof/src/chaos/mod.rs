@@ -5,6 +5,7 @@
 
 mod client;
 mod donors;
+mod enough;
 mod operator;
 mod perform;
 mod proxy;

@@ -112,9 +112,9 @@ impl Operator {
     }
 
     /// Refunds and rules until the time is over, and from the middle on calls one campaign off.
-    pub(super) async fn work(mut self, middle: Instant, until: Instant) -> Result<()> {
+    pub(super) async fn work(mut self, middle: Instant) -> Result<()> {
         let mut is_off = false;
-        while Instant::now() < until {
+        while self.client.is_open() {
             if !is_off && Instant::now() > middle {
                 is_off = self.call_off().await;
             }
@@ -130,7 +130,7 @@ impl Operator {
             }
             tokio::time::sleep(PAUSE).await;
         }
-        let last = until + LAST_TRIES;
+        let last = Instant::now() + LAST_TRIES;
         while Instant::now() < last {
             is_off = is_off || self.call_off().await;
             if is_off && self.rule().await.is_ok() {

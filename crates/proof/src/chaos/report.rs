@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::enough::ENOUGH;
 use crate::{
     audit::Report,
     journal::{Entry, Kind, Outcome as Told},
@@ -52,6 +53,13 @@ impl Outcome {
     /// Whether every promise was kept.
     pub fn held(&self) -> bool {
         self.report.holds()
+    }
+
+    /// Whether enough was acknowledged for the verdict to mean anything.
+    pub(super) fn proves(&self) -> bool {
+        let needed = ENOUGH.iter().map(|(_, needed)| needed);
+        let mut both = self.seen.iter().zip(needed);
+        both.all(|((_, seen), needed)| seen.acknowledged >= *needed)
     }
 
     /// The last line of the run.

@@ -3,13 +3,12 @@
 //! The clock starts at the provider's reply to the donor, which is before the webhook has been answered, so the figure
 //! is a little worse than the promise.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, ensure};
 use serde::Serialize;
 
+use super::arrivals::Arrivals;
 use super::client::Client;
 use super::donations::join;
 use super::latency::Latency;
@@ -21,9 +20,9 @@ use crate::interrupt;
 const DONORS_PER_HUNDRED: usize = 32;
 /// What each of these gifts is, in minor units.
 const AMOUNT: i64 = 700;
-/// How often it is asked whether a new campaign's first gift is there.
-const PAUSE: Duration = Duration::from_millis(25);
-/// The longest that a total may take.
+/// What a new campaign is given, in minor units.
+const FIRST: i64 = 500;
+/// The longest that a new campaign, or the total of its first gift, may take.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// How soon gifts are in the total.
@@ -45,22 +44,15 @@ pub struct Captures {
 pub fn drive(fleet: &State, campaigns: &[String], rate: u32, seconds: u64) -> Result<Captures> {
     let donors = (DONORS_PER_HUNDRED * usize::try_from(rate)?).div_ceil(100);
     let count = usize::try_from(u64::from(rate) * seconds)?;
-    let turn = AtomicUsize::new(0);
-    let began = Instant::now();
-    let arrivals = Arrivals {
-        turn: &turn,
-        count,
-        began,
-        rate,
-    };
+    let arrivals = Arrivals::begin(count, Some(rate));
     let ((charged, took), seen) = watch::during(fleet, campaigns, AMOUNT, |gifts| {
         let charged = std::thread::scope(|scope| {
             let donors: Vec<_> = (0..donors)
-                .map(|_| scope.spawn(|| donate_in_turn(fleet, campaigns, arrivals, gifts)))
+                .map(|_| scope.spawn(|| donate_in_turn(fleet, campaigns, &arrivals, gifts)))
                 .collect();
             join(donors)
         })?;
-        Ok((charged, began.elapsed()))
+        Ok((charged, arrivals.elapsed()))
     })?;
     let given = charged.iter().filter(|charged| **charged).count();
     #[expect(
@@ -82,45 +74,33 @@ pub fn open_campaigns(fleet: &State, count: usize) -> Result<Vec<String>> {
     let client = Client::new(fleet);
     let token = client.log_in(&fleet.admin.email, &fleet.admin.password)?;
     let campaigns = (0..count)
-        .map(|number| client.open_campaign(&token, &format!("Load run, donor {number}")))
+        .map(|number| client.open_campaign(&token, &format!("Load run, campaign {number}")))
         .collect::<Result<Vec<_>>>()?;
     for campaign in &campaigns {
         // Until the pledge service has heard of it, the campaign does not exist there.
-        let paid = interrupt::poll(PATIENCE, || client.donate(campaign, 500))?;
-        let paid =
-            paid.with_context(|| format!("campaign {campaign} never became open to gifts"))?;
-        await_total(&client, campaign, paid.amount)?;
+        let paid = interrupt::poll(PATIENCE, || client.donate(campaign, FIRST))?;
+        paid.with_context(|| format!("campaign {campaign} never became open to gifts"))?;
     }
+    let counted = interrupt::poll(PATIENCE, || {
+        let totals = client.all_raised(&campaigns)?;
+        let most = totals.iter().copied().max().unwrap_or_default();
+        ensure!(most <= FIRST, "a campaign's total is {most}, not {FIRST}");
+        Ok(totals.iter().all(|total| *total == FIRST).then_some(()))
+    })?;
+    counted.context("not every campaign's first gift is in its total")?;
     Ok(campaigns)
 }
 
-/// Donations that are due one after the other.
-#[derive(Clone, Copy)]
-struct Arrivals<'a> {
-    turn: &'a AtomicUsize,
-    count: usize,
-    began: Instant,
-    rate: u32,
-}
-
-/// Takes the next arrival whenever it is free, and says of each whether it was charged. An arrival that is overdue goes
-/// at once.
+/// Takes the next arrival whenever it is free, and says of each whether it was charged.
 fn donate_in_turn(
     fleet: &State,
     campaigns: &[String],
-    arrivals: Arrivals<'_>,
+    arrivals: &Arrivals,
     gifts: &Gifts,
 ) -> Result<Vec<bool>> {
     let client = Client::new(fleet);
     let mut charged = Vec::new();
-    loop {
-        let arrival = arrivals.turn.fetch_add(1, Ordering::Relaxed);
-        if arrival >= arrivals.count {
-            return Ok(charged);
-        }
-        interrupt::check()?;
-        let due = arrivals.began + Duration::from_secs(1) * u32::try_from(arrival)? / arrivals.rate;
-        sleep(due.saturating_duration_since(Instant::now()));
+    while let Some((arrival, _due)) = arrivals.next()? {
         let campaign = arrival % campaigns.len();
         let paid = client.donate(&campaigns[campaign], AMOUNT)?;
         if paid.is_some() {
@@ -128,19 +108,5 @@ fn donate_in_turn(
         }
         charged.push(paid.is_some());
     }
-}
-
-fn await_total(client: &Client, campaign: &str, expected: i64) -> Result<()> {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        // A campaign without a gift has no total yet.
-        let now = client.raised(campaign).unwrap_or(0);
-        if now == expected {
-            return Ok(());
-        }
-        if now > expected || Instant::now() > deadline {
-            bail!("the total of campaign {campaign} is {now}, not {expected}");
-        }
-        sleep(PAUSE);
-    }
+    Ok(charged)
 }

@@ -3,6 +3,7 @@
 //! Every figure comes with what it needs to be believed: the totals must be exactly right at the end of each donation
 //! phase, PostgreSQL's own client does the same work in the same minute, and the machine is named.
 
+mod arrivals;
 mod backlog;
 mod capture;
 mod client;

@@ -4,15 +4,13 @@
 use std::cell::RefCell;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
+use super::arrivals::Arrivals;
 use super::donations::join;
-use crate::interrupt;
 
 /// The longest that an answer may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -74,11 +72,10 @@ pub(super) fn request(
 
 /// Sends the requests that `bytes` makes of their numbers.
 pub(super) fn drive(pace: Pace<'_>, bytes: impl Fn(usize) -> Vec<u8> + Sync) -> Result<Vec<Sent>> {
-    let turn = AtomicUsize::new(0);
-    let began = Instant::now();
+    let arrivals = Arrivals::begin(pace.count, pace.rate);
     std::thread::scope(|scope| {
         let senders: Vec<_> = (0..pace.connections)
-            .map(|_| scope.spawn(|| send_in_turn(pace, &bytes, &turn, began)))
+            .map(|_| scope.spawn(|| send_in_turn(pace, &bytes, &arrivals)))
             .collect();
         join(senders)
     })
@@ -87,32 +84,21 @@ pub(super) fn drive(pace: Pace<'_>, bytes: impl Fn(usize) -> Vec<u8> + Sync) -> 
 fn send_in_turn(
     pace: Pace<'_>,
     bytes: &(impl Fn(usize) -> Vec<u8> + Sync),
-    turn: &AtomicUsize,
-    began: Instant,
+    arrivals: &Arrivals,
 ) -> Result<Vec<Sent>> {
     let mut wire = Wire::open(pace.authority)?;
     let mut all = Vec::new();
-    loop {
-        let n = turn.fetch_add(1, Ordering::Relaxed);
-        if n >= pace.count {
-            return Ok(all);
-        }
-        interrupt::check()?;
-        let request = bytes(n);
-        let mut due = Instant::now();
-        if let Some(rate) = pace.rate {
-            due = began + Duration::from_secs(1) * u32::try_from(n)? / rate;
-            sleep(due.saturating_duration_since(Instant::now()));
-        }
-        let (status, body) = wire.exchange(&request)?;
+    while let Some((n, due)) = arrivals.next()? {
+        let (status, body) = wire.exchange(&bytes(n))?;
         let hit = String::from_utf8_lossy(&body).contains(pace.hit);
         all.push(Sent {
             status,
-            at: began.elapsed(),
+            at: arrivals.elapsed(),
             took: due.elapsed(),
             hit,
         });
     }
+    Ok(all)
 }
 
 /// A server that is called again and again, over one connection.
