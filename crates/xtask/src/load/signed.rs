@@ -15,7 +15,7 @@ use super::client::Client;
 use super::donations::join;
 use super::wire;
 use crate::fleet::{Secrets, state::State};
-use crate::interrupt;
+use crate::{interrupt, ui};
 
 /// What each of these gifts is, in minor units.
 pub(super) const AMOUNT: i64 = 900;
@@ -24,17 +24,41 @@ const DONORS: usize = 128;
 /// The longest that the provider may need for the copies.
 const PATIENCE: Duration = Duration::from_mins(5);
 
-/// Has donors pay to these campaigns in turn, while nobody tells us, and gives the requests that tell. The provider
-/// stays silent until [`release`].
-pub(super) fn prepare(
-    fleet: &State,
+/// The provider tells us nothing for as long as this lives.
+pub(super) struct Silence<'a>(&'a State);
+
+impl<'a> Silence<'a> {
+    fn begin(fleet: &'a State) -> Result<Self> {
+        until_told(fleet)?;
+        Client::new(fleet).control("/_sim/webhooks/pause")?;
+        Ok(Self(fleet))
+    }
+
+    /// Lets the provider speak again, and waits until it has said everything.
+    pub(super) fn end(self) -> Result<()> {
+        let fleet = self.0;
+        drop(self);
+        until_told(fleet)
+    }
+}
+
+impl Drop for Silence<'_> {
+    fn drop(&mut self) {
+        if let Err(error) = Client::new(self.0).control("/_sim/webhooks/resume") {
+            ui::warn(&format!("the provider stays silent: {error:#}"));
+        }
+    }
+}
+
+/// Has donors pay to these campaigns in turn, while nobody tells us, and gives the requests that tell.
+pub(super) fn prepare<'a>(
+    fleet: &'a State,
     run_dir: &Path,
     campaigns: &[String],
     count: usize,
-) -> Result<Vec<Vec<u8>>> {
-    until_told(fleet)?;
+) -> Result<(Vec<Vec<u8>>, Silence<'a>)> {
+    let silence = Silence::begin(fleet)?;
     let client = Client::new(fleet);
-    client.control("/_sim/webhooks/pause")?;
     let paid = std::thread::scope(|scope| {
         let donors: Vec<_> = (0..DONORS)
             .map(|donor| scope.spawn(move || pay(fleet, campaigns, donor, count)))
@@ -51,16 +75,8 @@ pub(super) fn prepare(
             events.len()
         );
     }
-    Ok(events
-        .iter()
-        .map(|event| signed(fleet, &event.to_string()))
-        .collect())
-}
-
-/// Lets the provider speak again, and waits until it has said everything.
-pub(super) fn release(fleet: &State) -> Result<()> {
-    Client::new(fleet).control("/_sim/webhooks/resume")?;
-    until_told(fleet)
+    let requests = events.iter().map(|one| signed(fleet, &one.to_string()));
+    Ok((requests.collect(), silence))
 }
 
 fn until_told(fleet: &State) -> Result<()> {

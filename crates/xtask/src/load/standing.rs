@@ -111,9 +111,9 @@ fn once(fleet: &State, run_dir: &Path, campaigns: &[String], seconds: u64) -> Re
     let create = run(CREATES, &pledge, 201)?;
     backlog::drain(fleet)?;
     let count = usize::try_from(u64::from(WEBHOOKS) * seconds)?;
-    let requests = signed::prepare(fleet, run_dir, campaigns, count)?;
+    let (requests, silence) = signed::prepare(fleet, run_dir, campaigns, count)?;
     let webhook = run(WEBHOOKS, &|n| requests[n].clone(), 200)?;
-    signed::release(fleet)?;
+    silence.end()?;
     Ok(Standing {
         create,
         webhook,

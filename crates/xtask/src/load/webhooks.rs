@@ -59,7 +59,7 @@ pub(super) fn drive(
     let client = Client::new(fleet);
     let raised = || Ok::<i64, anyhow::Error>(client.all_raised(campaigns)?.iter().sum());
     let before = raised()?;
-    let requests = signed::prepare(fleet, run_dir, campaigns, count)?;
+    let (requests, silence) = signed::prepare(fleet, run_dir, campaigns, count)?;
     let pace = Pace {
         authority: wire::authority(&fleet.gateway),
         connections: settings.crowd,
@@ -73,7 +73,7 @@ pub(super) fn drive(
     let right = interrupt::poll(PATIENCE, || Ok((raised()? == expected).then_some(())))?;
     right.context("the totals do not hold what the webhooks told")?;
     let settling = answered.elapsed().as_secs_f64();
-    signed::release(fleet)?;
+    silence.end()?;
     let applied = applied(&sent)?;
     let last = sent.iter().map(|one| one.at).max().unwrap_or_default();
     Ok(Webhooks {
@@ -96,7 +96,7 @@ pub(super) fn viral(
 ) -> Result<Viral> {
     let count = usize::try_from(u64::from(per_second) * seconds)?;
     let campaigns = std::slice::from_ref(campaign);
-    let requests = signed::prepare(fleet, run_dir, campaigns, count)?;
+    let (requests, silence) = signed::prepare(fleet, run_dir, campaigns, count)?;
     let pace = Pace {
         authority: wire::authority(&fleet.gateway),
         connections: 32,
@@ -111,7 +111,7 @@ pub(super) fn viral(
         }
         Ok(sent)
     })?;
-    signed::release(fleet)?;
+    silence.end()?;
     ensure!(
         applied(&sent)? == count,
         "not every webhook moved its payment"
