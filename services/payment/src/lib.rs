@@ -53,6 +53,7 @@ pub mod signature;
 mod standing;
 mod switch;
 mod transition;
+mod unanswered;
 mod velocity;
 mod verdict;
 mod workers;

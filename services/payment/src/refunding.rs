@@ -16,6 +16,7 @@ use crate::{
     error::Error,
     money_back::{self, Held},
     provider::Failure,
+    unanswered::{self, Unanswered},
 };
 
 /// The provider remembers a key for a day; after that the same call would be a second refund.
@@ -110,6 +111,16 @@ pub async fn look_after(app: &App, refund: &Refund) -> Result<(), Error> {
     let now = app.clock.now();
     let again = now + app.settings.pause(refund.tries + 1);
     refunds::look_at(app.db.pool(), refund.refund_id, false, again).await?;
+    if refund.outcome != Outcome::Known {
+        let unanswered = Unanswered {
+            subject: refund.refund_id,
+            payment_id: refund.payment_id,
+            amount: refund.amount,
+            since: refund.requested_at.unwrap_or(refund.created_at),
+            detail: "the provider has not answered the call that makes the refund, and lists none",
+        };
+        unanswered::tell_a_person(app, unanswered).await?;
+    }
     money_back::ask(app, refund.payment_id).await?;
     let known = refunds::of_payment(app.db.pool(), refund.payment_id).await?;
     let ours = |other: &&Refund| other.refund_id == refund.refund_id;

@@ -74,7 +74,10 @@ pub async fn close_answered(
     sqlx::query(
         "update exceptions e set closed_at = $1, closed_by = 'the answer came'
          from (select x.kind, x.subject from exceptions x join payments p on p.payment_id = x.payment_id
-               where x.kind = 'UNKNOWN' and x.closed_at is null and x.subject = p.payment_id::text and p.outcome = 'known'
+               where x.kind = 'UNKNOWN' and x.closed_at is null
+                 and (x.subject = p.payment_id::text and p.outcome = 'known'
+                      or exists (select from refunds r where r.payment_id = p.payment_id and r.refund_id::text = x.subject
+                                 and (r.outcome = 'known' or r.status not in ('PENDING', 'REQUIRES_ACTION'))))
                limit 100 for update of x) answered
          where (e.kind, e.subject) = (answered.kind, answered.subject)",
     )

@@ -13,10 +13,11 @@ use crate::{
         exceptions, lookup,
         payments::{self, Due},
     },
-    domain::{Called, Exception, Kind, Outcome},
+    domain::{Called, Outcome},
     error::Error,
     inquiry, money_back,
     provider::{Span, patiently},
+    unanswered::{self, Unanswered},
 };
 
 /// How many payments one round takes.
@@ -161,9 +162,14 @@ async fn resolve(app: &App, due: &Due, called: Called) -> Result<(), Error> {
     if (due.tries > 1 || age > REMEMBERED) && adopt(app, &called, requested_at, now).await? {
         return Ok(());
     }
-    if age > span(app.settings.cadences.unknown_after) {
-        ask_a_person(app, &called, now).await?;
-    }
+    let unanswered = Unanswered {
+        subject: id.get(),
+        payment_id: id,
+        amount: called.payment.amount,
+        since: requested_at,
+        detail: "the provider has not answered the call that opens the intent, and lists none",
+    };
+    unanswered::tell_a_person(app, unanswered).await?;
     let pause = if age > REMEMBERED {
         growing(app.settings.resolve_after, due.tries, REST)
     } else {
@@ -206,23 +212,6 @@ async fn adopt(
     app.charges.adopt(called.payment.clone(), intent).await?;
     tracing::info!(payment.id = %id, "the intent of a call without an answer was found in the provider's list");
     Ok(true)
-}
-
-async fn ask_a_person(app: &App, called: &Called, now: DateTime<Utc>) -> Result<(), Error> {
-    let payment = &called.payment;
-    let matter = Exception {
-        kind: Kind::Unknown,
-        subject: payment.payment_id.to_string(),
-        payment_id: Some(payment.payment_id),
-        amount: Some(payment.amount),
-        detail: "the provider has not answered the call that opens the intent, and lists none"
-            .to_owned(),
-        due_at: None,
-    };
-    let mut tx = app.db.begin().await?;
-    exceptions::open(&mut tx, &[matter], now).await?;
-    tx.commit().await?;
-    Ok(())
 }
 
 fn span(duration: std::time::Duration) -> Duration {

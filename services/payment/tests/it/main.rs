@@ -4,6 +4,7 @@ mod attempts;
 mod bad_input;
 mod bank;
 mod breaker;
+mod bucket;
 mod cancel;
 mod checkout;
 mod config;

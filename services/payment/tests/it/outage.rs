@@ -20,13 +20,13 @@ use tokio::{
 use crate::world::{Gift, Open, Plan, World};
 
 /// A line to the provider that can swallow its replies.
-struct Line {
+pub struct Line {
     listener: TcpListener,
     mute: Arc<AtomicBool>,
 }
 
 impl Line {
-    async fn new() -> Self {
+    pub async fn new() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         Self {
             listener,
@@ -34,12 +34,12 @@ impl Line {
         }
     }
 
-    fn address(&self) -> SocketAddr {
+    pub fn address(&self) -> SocketAddr {
         self.listener.local_addr().unwrap()
     }
 
     /// Connects whoever comes with the provider, and gives the switch that mutes it.
-    fn lead_to(self, provider: SocketAddr, life: &Lifecycle) -> Arc<AtomicBool> {
+    pub fn lead_to(self, provider: SocketAddr, life: &Lifecycle) -> Arc<AtomicBool> {
         let mute = self.mute.clone();
         let tracked = life.clone();
         life.track(async move {

@@ -1,14 +1,16 @@
 //! Refunds whose call or outcome does not go as usual: each ends as one row and at most one refund at the provider.
 
-use std::time::Duration;
+use std::{sync::atomic::Ordering, time::Duration};
 
 use chassis::clock::Clock;
+use payment::Cadences;
 use serde_json::{Value, json};
 use testkit::eventually;
 use uuid::Uuid;
 
 use crate::{
     bank::Paid,
+    outage::Line,
     world::{Plan, World},
 };
 
@@ -152,6 +154,38 @@ async fn a_call_that_is_older_than_the_providers_memory_is_never_made_again() {
             .await
             .is_empty()
             .then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_refund_without_an_answer_becomes_a_matter_and_the_answer_closes_it() {
+    let line = Line::new().await;
+    let plan = Plan {
+        timeout: Duration::from_millis(300),
+        breaker_rest: Duration::from_millis(100),
+        cadences: Cadences {
+            unknown_after: Duration::from_millis(100),
+            ..Cadences::default()
+        },
+        through: Some(line.address()),
+        ..soon()
+    };
+    let world = World::of(plan).await;
+    let mute = line.lead_to(world.psp.address(), &world.life);
+    let paid = world.paid(2500, "pm_card_visa").await;
+    mute.store(true, Ordering::SeqCst);
+    let refund = world.refunded(&paid, Some(900)).await;
+    let subject = refund["id"].as_str().unwrap();
+    eventually("a person is asked", async || {
+        (world.matters("UNKNOWN").await == [subject]).then_some(())
+    })
+    .await;
+    mute.store(false, Ordering::SeqCst);
+    world.until_refunds(&paid, &["SUCCEEDED"]).await;
+    assert_eq!(world.at_provider("refunds", &paid).await.len(), 1);
+    eventually("the matter is closed", async || {
+        world.matters("UNKNOWN").await.is_empty().then_some(())
     })
     .await;
 }
