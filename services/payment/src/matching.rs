@@ -1,7 +1,10 @@
 //! The provider's account is matched with the books: what each payout is made of, every charge that became available,
 //! and every settlement that is booked. What differs is a matter for a person, until a later run finds it as it should be.
 
-use std::{collections::HashMap, sync::LazyLock};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::LazyLock,
+};
 
 use chassis::telemetry::metrics;
 use chrono::Duration;
@@ -16,8 +19,9 @@ use crate::{
         runs::{self, Difference, Run},
         settlements,
     },
-    domain::{Entered, Exception, Fit, Kind, Settled, Transaction, fit},
+    domain::{Entered, EntryKind, Exception, Fit, Kind, Settled, Transaction, fit},
     error::Error,
+    money_back,
     provider::{Failure, Span},
 };
 
@@ -181,21 +185,22 @@ impl Matcher<'_> {
         &mut self,
         there: &[Transaction],
     ) -> Result<Vec<(Fit, Option<PaymentId>)>, Error> {
-        let charges = there.iter().filter(|it| it.kind == "charge");
-        let txns: Vec<&str> = charges.map(|it| it.id.as_str()).collect();
-        let here = settlements::by(self.app.db.pool(), &txns).await?;
-        let here: HashMap<&str, &Settled> = here.iter().map(|it| (it.txn.as_str(), it)).collect();
+        let here = self.booked(there).await?;
         let mut matched = Vec::new();
         let mut fits = Vec::with_capacity(there.len());
         for entry in there {
-            if entry.kind != "charge" {
+            let Some(moved) = entry.moved() else {
                 fits.push((Fit::Other, None));
                 continue;
-            }
-            let booked = here.get(entry.id.as_str()).copied();
+            };
+            let booked = here.get(&entry.id);
             let entered = Entered {
-                gross: entry.amount,
-                fee: entry.fee,
+                gross: entry.amount.abs(),
+                fee: if moved == EntryKind::Charge {
+                    entry.fee
+                } else {
+                    0
+                },
                 currency: &entry.currency,
             };
             let fit = fit(entered, booked);
@@ -204,14 +209,15 @@ impl Matcher<'_> {
                 matched.push(entry.id.as_str());
             } else {
                 if payment_id.is_none() {
-                    payment_id = self.look_for(entry).await?;
+                    payment_id = self.payment_of(moved, entry).await?;
+                    self.ask(payment_id).await?;
                 }
                 self.differ(Difference {
                     subject: entry.id.clone(),
                     fit,
                     payment_id,
                     currency: Some(entry.currency.to_uppercase()),
-                    there: Some(entry.amount - entry.fee),
+                    there: Some(entered.gross - entered.fee),
                     here: booked.map(|booked| booked.gross - booked.fee),
                 });
             }
@@ -219,6 +225,40 @@ impl Matcher<'_> {
         }
         self.note(&matched).await?;
         Ok(fits)
+    }
+
+    /// What the books have of these entries, by balance transaction. Of refunds and disputes that they do not have the
+    /// provider's own lists are read first: nobody may have told of them.
+    async fn booked(&self, there: &[Transaction]) -> Result<HashMap<String, Settled>, Error> {
+        let pool = self.app.db.pool();
+        let (charges, back): (Vec<_>, Vec<_>) = there
+            .iter()
+            .filter_map(|entry| Some((entry, entry.moved()?)))
+            .partition(|(_, moved)| *moved == EntryKind::Charge);
+        let txns: Vec<&str> = charges.iter().map(|(it, _)| it.id.as_str()).collect();
+        let mut here = settlements::by(pool, &txns).await?;
+        let rows: Vec<_> = back
+            .iter()
+            .filter_map(|(it, moved)| Some((it.id.as_str(), it.object()?, *moved)))
+            .map(|(txn, object, moved)| (txn, object, moved == EntryKind::RefundFailure))
+            .collect();
+        let mut gone = settlements::gone_back(pool, &rows).await?;
+        let mut learned = HashSet::new();
+        for (entry, moved) in back {
+            if gone.iter().any(|it| it.txn == entry.id) {
+                continue;
+            }
+            if let Some(id) = self.payment_of(moved, entry).await?
+                && learned.insert(id)
+            {
+                money_back::ask(self.app, id).await?;
+            }
+        }
+        if !learned.is_empty() {
+            gone = settlements::gone_back(pool, &rows).await?;
+        }
+        here.extend(gone);
+        Ok(here.into_iter().map(|it| (it.txn.clone(), it)).collect())
     }
 
     async fn note(&mut self, matched: &[&str]) -> Result<(), Error> {
@@ -233,16 +273,16 @@ impl Matcher<'_> {
         Ok(())
     }
 
-    /// The payment of a charge that is not in the books: it is looked at, which books it if it is ours.
-    async fn look_for(&self, entry: &Transaction) -> Result<Option<PaymentId>, Error> {
-        let Some(charge) = entry
-            .source
-            .as_deref()
-            .filter(|source| crate::domain::is_reference(source))
-        else {
+    /// The payment of ours that an entry is about.
+    async fn payment_of(
+        &self,
+        moved: EntryKind,
+        entry: &Transaction,
+    ) -> Result<Option<PaymentId>, Error> {
+        let Some(id) = entry.object() else {
             return Ok(None);
         };
-        let intent = match self.app.charges.psp().intent_of(charge).await {
+        let intent = match self.app.charges.psp().intent_of(moved, id).await {
             Ok(intent) => intent,
             Err(Failure::Missing) => None,
             Err(failure) => return Err(silent(&failure)),
@@ -251,10 +291,16 @@ impl Matcher<'_> {
             return Ok(None);
         };
         let ids = lookup::ids_of(self.app.db.pool(), &[&intent]).await?;
-        let mut tx = self.app.db.begin().await?;
-        payments::ask_by(&mut tx, &ids, self.app.clock.now()).await?;
-        tx.commit().await?;
         Ok(ids.first().copied())
+    }
+
+    /// Has a payment looked at, which books what is ours.
+    async fn ask(&self, id: Option<PaymentId>) -> Result<(), Error> {
+        let Some(id) = id else { return Ok(()) };
+        let mut tx = self.app.db.begin().await?;
+        payments::ask_by(&mut tx, &[id], self.app.clock.now()).await?;
+        tx.commit().await?;
+        Ok(())
     }
 
     fn differ(&mut self, difference: Difference) {

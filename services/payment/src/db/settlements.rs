@@ -34,6 +34,31 @@ pub async fn by(executor: impl PgExecutor<'_>, txns: &[&str]) -> Result<Vec<Sett
     Ok(rows.into_iter().map(settled).collect())
 }
 
+/// The refunds and disputes behind these entries of the provider's, each given with the entry's balance transaction. A
+/// refund that came back is there once the books know that it has, and an entry of a dispute once they hold it.
+pub async fn gone_back(
+    executor: impl PgExecutor<'_>,
+    entries: &[(&str, &str, bool)],
+) -> Result<Vec<Settled>, sqlx::Error> {
+    let rows: Vec<Row> = sqlx::query_as(
+        "select n.txn, r.payment_id, r.amount_minor, 0::bigint, r.currency
+         from unnest($1::text[], $2::text[], $3::bool[]) as n (txn, source, came_back)
+         join refunds r on r.psp_refund = n.source
+         where not n.came_back or r.status in ('FAILED', 'CANCELED')
+         union all
+         select n.txn, d.payment_id, d.amount_minor, 0::bigint, d.currency
+         from unnest($1::text[], $2::text[]) as n (txn, source)
+         join disputes d on d.dispute_id = n.source
+         where n.txn = any(d.transactions)",
+    )
+    .bind(entries.iter().map(|e| e.0).collect::<Vec<_>>())
+    .bind(entries.iter().map(|e| e.1).collect::<Vec<_>>())
+    .bind(entries.iter().map(|e| e.2).collect::<Vec<_>>())
+    .fetch_all(executor)
+    .await?;
+    Ok(rows.into_iter().map(settled).collect())
+}
+
 /// Settlements that were booked in this time and have not been found at the provider yet.
 pub async fn unmatched(
     executor: impl PgExecutor<'_>,

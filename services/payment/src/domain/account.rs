@@ -2,6 +2,8 @@
 
 use serde::Deserialize;
 
+use super::is_reference;
+
 /// An entry of our account at the provider.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Transaction {
@@ -33,6 +35,37 @@ impl Transaction {
     pub fn is_available(&self) -> bool {
         self.status == "available"
     }
+
+    /// What moved the money; nothing where that is no payment, such as a payout or a fee of the provider's own. Entries
+    /// of disputes are adjustments, and told from others by what is behind them.
+    pub fn moved(&self) -> Option<EntryKind> {
+        let dispute = |id: &str| id.starts_with("dp_") || id.starts_with("du_");
+        match self.kind.as_str() {
+            "charge" => Some(EntryKind::Charge),
+            "refund" => Some(EntryKind::Refund),
+            "refund_failure" => Some(EntryKind::RefundFailure),
+            "adjustment" if self.object().is_some_and(dispute) => Some(EntryKind::Dispute),
+            _ => None,
+        }
+    }
+
+    /// The id of the charge, refund or dispute behind it.
+    pub fn object(&self) -> Option<&str> {
+        self.source.as_deref().filter(|id| is_reference(id))
+    }
+}
+
+/// What an entry of our account is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EntryKind {
+    /// A donor paid.
+    Charge,
+    /// Money went back to a donor.
+    Refund,
+    /// It did not arrive there, and came back.
+    RefundFailure,
+    /// A donor's bank took money, or returned it.
+    Dispute,
 }
 
 /// Money on its way to our bank account.

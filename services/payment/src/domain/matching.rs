@@ -13,7 +13,7 @@ pub enum Fit {
     MissingPsp,
     /// Both have it, with another amount, fee or currency.
     AmountDiff,
-    /// It settles no charge.
+    /// It concerns no payment.
     Other,
 }
 
@@ -30,16 +30,16 @@ impl Fit {
     }
 }
 
-/// The settlement of a charge as the books have it, in minor units.
+/// The settlement of a charge, or money that went back, as the books have it, in minor units.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settled {
     /// The provider's balance transaction.
     pub txn: String,
     /// Of which payment.
     pub payment_id: PaymentId,
-    /// What the donor was charged.
+    /// What the donor was charged, or what went back or was returned, in any case positive.
     pub gross: i64,
-    /// What the provider kept of it.
+    /// What the provider kept of a charge.
     pub fee: i64,
     /// The currency of both.
     pub currency: String,
@@ -48,15 +48,15 @@ pub struct Settled {
 /// The same as the provider has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Entered<'a> {
-    /// What the donor was charged.
+    /// What the donor was charged, or what went back or was returned, in any case positive.
     pub gross: i64,
-    /// What the provider kept of it.
+    /// What the provider kept of a charge.
     pub fee: i64,
     /// The currency of both.
     pub currency: &'a str,
 }
 
-/// How the provider's entry of a settled charge fits the books'.
+/// How the provider's entry fits the books'.
 pub fn fit(there: Entered<'_>, here: Option<&Settled>) -> Fit {
     let Some(here) = here else {
         return Fit::MissingLocal;

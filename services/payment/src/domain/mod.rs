@@ -24,7 +24,7 @@ mod ruling;
 mod statement;
 mod withdrawal;
 
-pub use account::{Payout, Transaction};
+pub use account::{EntryKind, Payout, Transaction};
 pub use batch::{Batch, BatchCause, BatchState, Turn};
 pub use booking::{Booking, Moved, Standing};
 pub use call::{Called, Frozen, Outcome};

@@ -3,9 +3,9 @@
 use serde::Deserialize;
 
 use super::{Failure, Span, Stripe};
-use crate::domain::{Payout, Transaction};
+use crate::domain::{EntryKind, Payout, Transaction};
 
-/// A charge, as far as it names its intent.
+/// A charge, refund or dispute, as far as it names its intent.
 #[derive(Deserialize)]
 struct OfIntent {
     payment_intent: Option<String>,
@@ -63,14 +63,17 @@ impl Stripe {
         .await
     }
 
-    /// The intent of a charge.
+    /// The intent of what moved money.
     ///
     /// # Errors
     /// [`Failure`].
-    pub async fn intent_of(&self, charge: &str) -> Result<Option<String>, Failure> {
-        let charge: OfIntent = self
-            .get("charge", &format!("/v1/charges/{charge}"), &[])
-            .await?;
-        Ok(charge.payment_intent)
+    pub async fn intent_of(&self, moved: EntryKind, id: &str) -> Result<Option<String>, Failure> {
+        let (name, list) = match moved {
+            EntryKind::Charge => ("charge", "charges"),
+            EntryKind::Refund | EntryKind::RefundFailure => ("refund", "refunds"),
+            EntryKind::Dispute => ("dispute", "disputes"),
+        };
+        let found: OfIntent = self.get(name, &format!("/v1/{list}/{id}"), &[]).await?;
+        Ok(found.payment_intent)
     }
 }

@@ -10,8 +10,9 @@ use testkit::{eventually, problem_code, user_token};
 use uuid::Uuid;
 
 use crate::{
+    bank::Paid,
     reconcile::{brisk, open_matter},
-    world::{Gift, Plan, World},
+    world::{Gift, Plan, SECRET_KEY, World},
 };
 
 const PATH: &str = "/api/admin/reconciliation/runs";
@@ -96,10 +97,7 @@ async fn a_second_later(world: &World) {
 async fn a_payouts_charges_are_matched_with_their_settlements() {
     let world = world().await;
     let gifts = [completed(&world).await, completed(&world).await];
-    let paid = reqwest::Client::new().post(format!("{}/_sim/payouts", world.psp.url));
-    assert!(paid.send().await.unwrap().status().is_success());
-    a_second_later(&world).await;
-    let run = run(&world).await;
+    let run = paid_out(&world).await;
     assert_eq!(run["matched"], 2, "{run}");
     assert_eq!(run["differences"], json!([]));
     let mut items: Vec<(String, String, Option<Uuid>)> = sqlx::query_as(
@@ -123,14 +121,93 @@ async fn a_payouts_charges_are_matched_with_their_settlements() {
     assert_eq!(payouts, 1);
 }
 
+/// Pays out everything, once all of it is available, and matches it.
+pub async fn paid_out(world: &World) -> Value {
+    let http = reqwest::Client::new();
+    eventually("all is available", async || {
+        let list = format!("{}/v1/balance_transactions?limit=100", world.psp.url);
+        let list = http.get(list).bearer_auth(SECRET_KEY).send().await.unwrap();
+        let list: Value = list.json().await.unwrap();
+        let mut entries = list["data"].as_array().unwrap().iter();
+        entries.all(|it| it["status"] == "available").then_some(())
+    })
+    .await;
+    let paid = http.post(format!("{}/_sim/payouts", world.psp.url));
+    assert!(paid.send().await.unwrap().status().is_success());
+    a_second_later(world).await;
+    run(world).await
+}
+
+/// How each entry of all payouts fits the books, by its kind and whose it is.
+async fn items(world: &World) -> Vec<(String, String, Option<Uuid>)> {
+    sqlx::query_as(
+        "select kind, verdict, payment_id from payout_items order by kind, amount_minor, payment_id",
+    )
+    .fetch_all(&world.pool)
+    .await
+    .unwrap()
+}
+
 #[tokio::test]
-async fn what_the_provider_does_not_have_is_a_matter_for_a_person() {
+async fn what_went_back_is_matched_with_its_refunds_and_disputes_also_if_nobody_told_of_it() {
     let world = world().await;
-    let gift = completed(&world).await;
+    let (given, disputed) = (
+        world.paid(2500, "pm_card_visa").await,
+        world.paid(2600, "pm_card_visa").await,
+    );
+    world.refunded(&given, Some(700)).await;
+    world.until_refunds(&given, &["SUCCEEDED"]).await;
+    let imported = [
+        ("payment_intent", given.open.intent.as_str()),
+        ("amount", "300"),
+    ];
+    world.dashboard("/v1/refunds", &imported, None).await;
+    let dispute = world.complain(&disputed, &json!({})).await;
+    world.rule(&dispute, "won").await;
+    let run = paid_out(&world).await;
+    assert_eq!(run["differences"], json!([]), "{run}");
+    let of = |kind: &str, paid: &Paid| {
+        let id = paid.gift.payment_id.get();
+        (kind.to_owned(), "MATCHED".to_owned(), Some(id))
+    };
+    let expected = [
+        of("adjustment", &disputed),
+        of("adjustment", &disputed),
+        of("charge", &given),
+        of("charge", &disputed),
+        ("payout".to_owned(), "OTHER".to_owned(), None),
+        of("refund", &given),
+        of("refund", &given),
+    ];
+    assert_eq!(items(&world).await, expected);
+}
+
+#[tokio::test]
+async fn a_refund_that_the_books_hold_otherwise_is_told() {
+    let world = world().await;
+    let paid = world.paid(2500, "pm_card_visa").await;
+    world.refunded(&paid, Some(700)).await;
+    world.until_refunds(&paid, &["SUCCEEDED"]).await;
+    sqlx::query("update refunds set amount_minor = 600")
+        .execute(&world.pool)
+        .await
+        .unwrap();
+    let run = paid_out(&world).await;
+    let [difference] = run["differences"].as_array().unwrap().as_slice() else {
+        panic!("{run}");
+    };
+    assert_eq!(difference["kind"], "AMOUNT_DIFF");
+    let id = paid.gift.payment_id.get();
+    let refund = ("refund".to_owned(), "AMOUNT_DIFF".to_owned(), Some(id));
+    assert!(items(&world).await.contains(&refund));
+}
+
+/// Books a settlement of a payment under an entry that the provider does not have.
+pub async fn settled_by_nobody(world: &World, gift: &Gift) {
     let set = Uuid::now_v7();
     sqlx::query(
         "with opened as (insert into ledger_sets (set_id, payment_id, effect, psp_object, at)
-                         values ($1, $2, 'settled', 'txn_of_nobody', now()))
+                         values ($1, $2, 'settled', 'txn_1nobody', now()))
          insert into ledger_entries (set_id, line, account, currency, amount_minor, at)
          values ($1, 1, 'psp_settled', 'USD', 1, now()), ($1, 2, 'psp_receivable', 'USD', -1, now())",
     )
@@ -139,6 +216,13 @@ async fn what_the_provider_does_not_have_is_a_matter_for_a_person() {
     .execute(&world.pool)
     .await
     .unwrap();
+}
+
+#[tokio::test]
+async fn what_the_provider_does_not_have_is_a_matter_for_a_person() {
+    let world = world().await;
+    let gift = completed(&world).await;
+    settled_by_nobody(&world, &gift).await;
     a_second_later(&world).await;
     let run = run(&world).await;
     assert_eq!(
@@ -146,9 +230,9 @@ async fn what_the_provider_does_not_have_is_a_matter_for_a_person() {
         (&json!(1), &json!(0)),
         "{run}"
     );
-    assert_eq!(run["differences"][0]["subject"], "txn_of_nobody");
+    assert_eq!(run["differences"][0]["subject"], "txn_1nobody");
     assert!(
-        open_matter(&world, "RECONCILIATION", "txn_of_nobody")
+        open_matter(&world, "RECONCILIATION", "txn_1nobody")
             .await
             .is_some()
     );

@@ -7,7 +7,7 @@ use payment::Cadences;
 use serde_json::{Value, json};
 use testkit::eventually;
 
-use crate::world::{Gift, Open, Plan, World};
+use crate::world::{Gift, Open, Plan, SECRET_KEY, World};
 
 /// Everything happens at once.
 pub fn brisk() -> Cadences {
@@ -61,7 +61,7 @@ async fn books(world: &World, gift: &Gift) -> (Vec<(String, i64)>, i64) {
 pub async fn at_provider(world: &World, path: &str, form: &[(&str, &str)]) -> Value {
     let request = reqwest::Client::new().post(format!("{}{path}", world.psp.url));
     let reply = request
-        .bearer_auth("sk_test_of_these_tests")
+        .bearer_auth(SECRET_KEY)
         .form(form)
         .send()
         .await

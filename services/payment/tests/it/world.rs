@@ -23,7 +23,7 @@ use uuid::Uuid;
 
 pub const WEBHOOK: &str = "/api/webhooks/psp/stripe";
 pub const WEBHOOK_SECRET: &str = "whsec_of_these_tests";
-pub const SECRET_KEY: &str = "sk_test_of_these_tests";
+pub const SECRET_KEY: &str = "sk_test_ofTheseTests1";
 
 /// How a world differs from the usual one.
 pub struct Plan {
