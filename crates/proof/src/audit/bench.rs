@@ -1,5 +1,5 @@
-//! The bench that the witnesses' statements are laid out on: one session of PostgreSQL, with what the provider, the
-//! topics and the mailbox say in temporary tables beside the services' own.
+//! A bench that witnesses' statements are laid out on: a session of PostgreSQL, with what they say in temporary tables
+//! beside the services' own. Two are at work at the same time, and see the same moment.
 
 use anyhow::{Context, Result};
 use sqlx::{Connection, PgConnection};
@@ -51,8 +51,25 @@ impl Bench {
         Ok(())
     }
 
-    /// Ends the filling: from here on every statement sees the same moment, and none can write.
-    pub(super) async fn freeze(&mut self) -> Result<()> {
+    /// Ends the filling: from here on every statement sees the same moment, and none can write. Gives the moment.
+    pub(super) async fn freeze(&mut self) -> Result<String> {
+        self.begin().await?;
+        let moment = sqlx::query_scalar("select pg_export_snapshot()");
+        Ok(moment.fetch_one(&mut self.connection).await?)
+    }
+
+    /// Ends the filling likewise, at the moment at which another bench is frozen.
+    pub(super) async fn freeze_at(&mut self, moment: &str) -> Result<()> {
+        self.begin().await?;
+        // The moment is no parameter of this statement; it was given by the server, and holds no quote.
+        let at = format!("set transaction snapshot '{moment}'");
+        sqlx::raw_sql(sqlx::AssertSqlSafe(at))
+            .execute(&mut self.connection)
+            .await?;
+        Ok(())
+    }
+
+    async fn begin(&mut self) -> Result<()> {
         run(
             &mut self.connection,
             "analyze told; analyze told_payments; analyze psp_intents; analyze psp_acked; analyze mails",

@@ -28,7 +28,7 @@ pub(super) async fn examine(bench: &mut Bench) -> Result<Verdict> {
 }
 
 const SESSIONS: &str = "
-    select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()";
+    select count(*) from pg_stat_activity where datname = current_database() and application_name <> 'audit'";
 
 const LOCKS: &str = "
     select count(*) from pg_locks where locktype = 'advisory'
@@ -37,13 +37,13 @@ const LOCKS: &str = "
 /// Nobody needs half a second between two statements.
 const IDLE: &str = "
     select usename || ' (' || pid || ')' from pg_stat_activity
-    where datname = current_database() and pid <> pg_backend_pid()
+    where datname = current_database() and application_name <> 'audit'
       and state like 'idle in transaction%' and clock_timestamp() - state_change > interval '500 milliseconds'
     order by 1";
 
 const ENDLESS: &str = "
     select usename || ' (' || pid || ')' from pg_stat_activity
-    where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend'
+    where datname = current_database() and application_name <> 'audit' and backend_type = 'client backend'
       and state = 'active' and clock_timestamp() - query_start > interval '1 minute'
     order by 1";
 
@@ -56,5 +56,5 @@ const ORPHANS: &str = "
     from pg_locks l join pg_stat_activity a on a.pid = l.pid
     where l.locktype = 'advisory' and l.granted
       and l.database = (select oid from pg_database where datname = current_database())
-      and a.pid <> pg_backend_pid() and clock_timestamp() - a.query_start > interval '10 seconds'
+      and a.application_name <> 'audit' and clock_timestamp() - a.query_start > interval '10 seconds'
     order by 1";

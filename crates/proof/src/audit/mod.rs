@@ -2,8 +2,9 @@
 //!
 //! Each compares witnesses that know of each other only by what the services did: the provider's own ledger, the
 //! databases, the topics, the mailbox, the logs, and the journal of what clients were told. The provider's ledger and
-//! the topics are read once and laid out on the bench, as temporary tables beside the services' own; the comparisons
-//! are then statements over whole tables, in one read-only transaction. Nothing of the fleet is changed.
+//! the topics are read once and laid out on benches, as temporary tables beside the services' own; the comparisons are
+//! then statements over whole tables, in two read-only transactions that see the same moment. Nothing of the fleet is
+//! changed.
 
 mod bench;
 mod fleet;
@@ -31,6 +32,7 @@ mod topics;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
+use futures::future::try_join;
 
 pub use fleet::Held;
 pub(crate) use groups::{GROUPS, partitions};
@@ -45,59 +47,83 @@ use bench::Bench;
 /// Fails when a witness that was named cannot be asked: that nothing could be compared is no verdict.
 pub async fn audit(sources: &Sources) -> Result<Report> {
     let began = Instant::now();
-    let mut bench = Bench::open(&sources.database_url).await?;
-    let provider = provider::lay_out(&mut bench, &sources.ledger)
-        .await
-        .context("the provider's ledger")?;
-    let topics = match &sources.brokers {
-        Some(brokers) => Some(
-            topics::lay_out(&mut bench, brokers, &sources.topic_prefix)
-                .await
-                .context("the topics")?,
-        ),
-        None => None,
+    let url = &sources.database_url;
+    let (mut money, mut facts) = (Bench::open(url).await?, Bench::open(url).await?);
+    let (outside, topics) = try_join(
+        Outside::lay_out(&mut money, sources),
+        lay_out_topics(&mut facts, sources),
+    )
+    .await?;
+    let moment = money.freeze().await?;
+    facts.freeze_at(&moment).await?;
+    let of_money = outside.examine(&mut money);
+    let of_facts = async {
+        Ok(vec![
+            i04_ledger::examine(&mut facts).await?,
+            i05_totals::examine(&mut facts, topics.as_ref()).await?,
+            i06_outbox::examine(&mut facts, topics.as_ref()).await?,
+            i08_history::examine(&mut facts).await?,
+            i09_consumed::examine(&mut facts, sources).await?,
+            i11_sessions::examine(&mut facts).await?,
+        ])
     };
-    let mailbox = match &sources.mail_url {
-        Some(url) => Some(
-            mailbox::lay_out(&mut bench, url)
-                .await
-                .context("the mailbox")?,
-        ),
-        None => None,
-    };
-    let journal = match &sources.journal {
-        Some(path) => Some(
-            journal::lay_out(&mut bench, path)
-                .await
-                .context("the journal")?,
-        ),
-        None => None,
-    };
-    bench
-        .fill(
-            "copy lost (since, until) from stdin",
-            sources.lost.iter().map(lost),
-        )
-        .await?;
-    bench.freeze().await?;
-    let verdicts = vec![
-        i01_acknowledged::examine(&mut bench, journal).await?,
-        i02_refused::examine(&mut bench, journal).await?,
-        i03_provider::examine(&mut bench, provider).await?,
-        i04_ledger::examine(&mut bench).await?,
-        i05_totals::examine(&mut bench, topics.as_ref()).await?,
-        i06_outbox::examine(&mut bench, topics.as_ref()).await?,
-        i07_once::examine(&mut bench, provider).await?,
-        i08_history::examine(&mut bench).await?,
-        i09_consumed::examine(&mut bench, sources).await?,
-        i10_thanks::examine(&mut bench, mailbox).await?,
-        i11_sessions::examine(&mut bench).await?,
-        i12_logs::examine(sources.logs.as_deref())?,
-    ];
+    let (of_money, of_facts) = try_join(of_money, of_facts).await?;
+    let mut verdicts = [of_money, of_facts].concat();
+    verdicts.push(i12_logs::examine(sources.logs.as_deref())?);
+    verdicts.sort_by_key(Verdict::number);
     Ok(Report {
         verdicts,
         took: began.elapsed(),
     })
+}
+
+/// What those outside say: the provider, the mailbox, and the donors.
+struct Outside {
+    provider: provider::Size,
+    mailbox: Option<mailbox::Mailbox>,
+    journal: Option<journal::Size>,
+}
+
+impl Outside {
+    async fn lay_out(bench: &mut Bench, sources: &Sources) -> Result<Self> {
+        let provider = provider::lay_out(bench, &sources.ledger)
+            .await
+            .context("the provider's ledger")?;
+        let mailbox = match &sources.mail_url {
+            Some(url) => Some(mailbox::lay_out(bench, url).await.context("the mailbox")?),
+            None => None,
+        };
+        let journal = match &sources.journal {
+            Some(path) => Some(journal::lay_out(bench, path).await.context("the journal")?),
+            None => None,
+        };
+        let into = "copy lost (since, until) from stdin";
+        bench.fill(into, sources.lost.iter().map(lost)).await?;
+        Ok(Self {
+            provider,
+            mailbox,
+            journal,
+        })
+    }
+
+    /// The invariants that compare what they say with the databases.
+    async fn examine(self, bench: &mut Bench) -> Result<Vec<Verdict>> {
+        Ok(vec![
+            i01_acknowledged::examine(bench, self.journal).await?,
+            i02_refused::examine(bench, self.journal).await?,
+            i03_provider::examine(bench, self.provider).await?,
+            i07_once::examine(bench, self.provider).await?,
+            i10_thanks::examine(bench, self.mailbox).await?,
+        ])
+    }
+}
+
+async fn lay_out_topics(bench: &mut Bench, sources: &Sources) -> Result<Option<topics::Topics>> {
+    let Some(brokers) = &sources.brokers else {
+        return Ok(None);
+    };
+    let read = topics::lay_out(bench, brokers, &sources.topic_prefix).await;
+    Ok(Some(read.context("the topics")?))
 }
 
 fn lost(lost: &Lost) -> String {

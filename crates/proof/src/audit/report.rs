@@ -50,6 +50,12 @@ impl Verdict {
         }
     }
 
+    /// The place of its invariant among all.
+    pub(super) fn number(&self) -> u32 {
+        let digits = self.invariant.trim_start_matches('I');
+        digits.parse().unwrap_or_default()
+    }
+
     /// Says what was compared.
     pub(super) fn compared(mut self, what: String) -> Self {
         self.compared = what;
