@@ -53,14 +53,16 @@ const OTHERWISE: &str = "
                coalesce(sum(e.amount_minor) filter (where e.account = 'platform_loss'), 0) as loss,
                coalesce(sum(e.amount_minor) filter
                    (where s.effect = 'captured' and e.amount_minor > 0), 0) as captured,
-               count(distinct e.campaign_id) filter (where e.account = 'campaign_payable') as campaigns,
-               min(e.campaign_id::text) filter (where e.account = 'campaign_payable') as campaign_id
-        from payment.ledger_sets s join payment.ledger_entries e on e.set_id = s.set_id
+               count(*) filter
+                   (where e.account = 'campaign_payable' and e.campaign_id is distinct from p.campaign_id) as elsewhere
+        from payment.ledger_sets s
+        join payment.ledger_entries e on e.set_id = s.set_id
+        left join payment.payments p on p.payment_id = s.payment_id
         where s.effect not in ('correction', 'suspense', 'suspense_resolved')
         group by s.payment_id, e.currency
     )
     select coalesce(p.payment_id, b.payment_id)::text
-    from (select payment_id, campaign_id, currency, captured_minor,
+    from (select payment_id, currency, captured_minor,
                  pg_temp.gift(captured_minor, amount_minor, tip_minor + covered_fee_minor)
                      - pg_temp.gift(refunded_minor + disputed_minor, amount_minor, tip_minor + covered_fee_minor) as owed,
                  coalesce(lost.minor, 0) - disputed_minor as loss
@@ -70,7 +72,7 @@ const OTHERWISE: &str = "
     full join booked b on b.payment_id = p.payment_id and b.currency = p.currency
     where (coalesce(-b.owed, 0), coalesce(b.loss, 0), coalesce(b.captured, 0))
           is distinct from (p.owed, p.loss, p.captured_minor)
-       or b.campaigns > 1 or b.campaign_id <> p.campaign_id::text
+       or b.elsewhere > 0
     order by 1";
 
 /// What is held and not resolved is the money of the payments that are AUTHORIZED.
