@@ -39,7 +39,7 @@ pub use wrk::check as ensure_wrk;
 /// Campaigns that whole donations go to.
 const CAMPAIGNS: usize = 32;
 /// How often the first phase runs before it counts.
-const WARM_UPS: u32 = 4;
+const WARM_UPS: u32 = 3;
 
 /// How hard, and for how long.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -153,6 +153,7 @@ fn warm_up(root: &Path, fleet: &State, settings: &Settings) -> Result<()> {
     for _ in 0..WARM_UPS {
         wrk::drive(root, "pledges", fleet, settings)?;
     }
+    donations::drive(fleet, settings)?;
     backlog::drain(fleet)?;
     if let Err(error) = psql(fleet)?.query("checkpoint") {
         ui::warn(&format!("PostgreSQL's log stays as it is: {error:#}"));
