@@ -19,7 +19,7 @@ use crate::{
         runs::{self, Difference, Run},
         settlements,
     },
-    domain::{Entered, EntryKind, Exception, Fit, Kind, Settled, Transaction, fit},
+    domain::{EntryKind, Exception, Fit, Kind, Settled, Transaction, fit},
     error::Error,
     money_back,
     provider::{Failure, Span},
@@ -194,15 +194,7 @@ impl Matcher<'_> {
                 continue;
             };
             let booked = here.get(&entry.id);
-            let entered = Entered {
-                gross: entry.amount.abs(),
-                fee: if moved == EntryKind::Charge {
-                    entry.fee
-                } else {
-                    0
-                },
-                currency: &entry.currency,
-            };
+            let entered = entry.entered(moved);
             let fit = fit(entered, booked);
             let mut payment_id = booked.map(|booked| booked.payment_id);
             if fit == Fit::Matched {
@@ -243,12 +235,11 @@ impl Matcher<'_> {
             .map(|(txn, object, moved)| (txn, object, moved == EntryKind::RefundFailure))
             .collect();
         let mut gone = settlements::gone_back(pool, &rows).await?;
+        let known: HashSet<&str> = gone.iter().map(|it| it.txn.as_str()).collect();
         let mut learned = HashSet::new();
         for (entry, moved) in back {
-            if gone.iter().any(|it| it.txn == entry.id) {
-                continue;
-            }
-            if let Some(id) = self.payment_of(moved, entry).await?
+            if !known.contains(entry.id.as_str())
+                && let Some(id) = self.payment_of(moved, entry).await?
                 && learned.insert(id)
             {
                 money_back::ask(self.app, id).await?;

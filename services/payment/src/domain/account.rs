@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::is_reference;
+use super::{Entered, is_reference};
 
 /// An entry of our account at the provider.
 #[derive(Clone, Debug, Deserialize)]
@@ -46,6 +46,22 @@ impl Transaction {
             "refund_failure" => Some(EntryKind::RefundFailure),
             "adjustment" if self.object().is_some_and(dispute) => Some(EntryKind::Dispute),
             _ => None,
+        }
+    }
+
+    /// What the books have to hold of it.
+    pub fn entered(&self, moved: EntryKind) -> Entered<'_> {
+        let (gross, fee) = match moved {
+            EntryKind::Charge => (self.amount, self.fee),
+            EntryKind::Refund => (-self.amount, 0),
+            EntryKind::RefundFailure => (self.amount, 0),
+            // The bank takes, or gives back.
+            EntryKind::Dispute => (self.amount.abs(), 0),
+        };
+        Entered {
+            gross,
+            fee,
+            currency: &self.currency,
         }
     }
 
