@@ -185,7 +185,7 @@ impl Matcher<'_> {
         &mut self,
         there: &[Transaction],
     ) -> Result<Vec<(Fit, Option<PaymentId>)>, Error> {
-        let here = self.booked(there).await?;
+        let (here, asked) = self.booked(there).await?;
         let mut matched = Vec::new();
         let mut fits = Vec::with_capacity(there.len());
         for entry in there {
@@ -201,7 +201,10 @@ impl Matcher<'_> {
                 matched.push(entry.id.as_str());
             } else {
                 if payment_id.is_none() {
-                    payment_id = self.payment_of(moved, entry).await?;
+                    payment_id = match asked.get(entry.id.as_str()) {
+                        Some(found) => *found,
+                        None => self.payment_of(moved, entry).await?,
+                    };
                     self.ask(payment_id).await?;
                 }
                 self.differ(Difference {
@@ -220,8 +223,17 @@ impl Matcher<'_> {
     }
 
     /// What the books have of these entries, by balance transaction. Of refunds and disputes that they do not have the
-    /// provider's own lists are read first: nobody may have told of them.
-    async fn booked(&self, there: &[Transaction]) -> Result<HashMap<String, Settled>, Error> {
+    /// provider's own lists are read first: nobody may have told of them. Whose payment they are is given too, by entry.
+    async fn booked<'t>(
+        &self,
+        there: &'t [Transaction],
+    ) -> Result<
+        (
+            HashMap<String, Settled>,
+            HashMap<&'t str, Option<PaymentId>>,
+        ),
+        Error,
+    > {
         let pool = self.app.db.pool();
         let (charges, back): (Vec<_>, Vec<_>) = there
             .iter()
@@ -237,11 +249,14 @@ impl Matcher<'_> {
         let mut gone = settlements::gone_back(pool, &rows).await?;
         let known: HashSet<&str> = gone.iter().map(|it| it.txn.as_str()).collect();
         let mut learned = HashSet::new();
+        let mut asked = HashMap::new();
         for (entry, moved) in back {
-            if !known.contains(entry.id.as_str())
-                && let Some(id) = self.payment_of(moved, entry).await?
-                && learned.insert(id)
-            {
+            if known.contains(entry.id.as_str()) {
+                continue;
+            }
+            let found = self.payment_of(moved, entry).await?;
+            asked.insert(entry.id.as_str(), found);
+            if let Some(id) = found.filter(|id| learned.insert(*id)) {
                 money_back::ask(self.app, id).await?;
             }
         }
@@ -249,7 +264,8 @@ impl Matcher<'_> {
             gone = settlements::gone_back(pool, &rows).await?;
         }
         here.extend(gone);
-        Ok(here.into_iter().map(|it| (it.txn.clone(), it)).collect())
+        let here = here.into_iter().map(|it| (it.txn.clone(), it)).collect();
+        Ok((here, asked))
     }
 
     async fn note(&mut self, matched: &[&str]) -> Result<(), Error> {

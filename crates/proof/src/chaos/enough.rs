@@ -16,6 +16,11 @@ pub(super) const ENOUGH: [(Kind, usize); 5] = [
     (Kind::Refund, 1),
 ];
 
+/// Whether so many acknowledgements of each kind prove anything.
+pub(super) fn is_enough(of: impl Fn(Kind) -> usize) -> bool {
+    ENOUGH.iter().all(|&(kind, needed)| of(kind) >= needed)
+}
+
 /// The operations that were acknowledged so far.
 #[derive(Default)]
 pub(super) struct Acknowledged(Mutex<BTreeMap<Kind, BTreeSet<u64>>>);
@@ -30,7 +35,6 @@ impl Acknowledged {
     /// Whether a run that ended now would prove anything.
     pub(super) fn is_enough(&self) -> bool {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let of = |kind| known.get(&kind).map_or(0, BTreeSet::len);
-        ENOUGH.iter().all(|&(kind, needed)| of(kind) >= needed)
+        is_enough(|kind| known.get(&kind).map_or(0, BTreeSet::len))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::enough::ENOUGH;
+use super::enough::is_enough;
 use crate::{
     audit::Report,
     journal::{Entry, Kind, Outcome as Told},
@@ -57,9 +57,10 @@ impl Outcome {
 
     /// Whether enough was acknowledged for the verdict to mean anything.
     pub(super) fn proves(&self) -> bool {
-        let needed = ENOUGH.iter().map(|(_, needed)| needed);
-        let mut both = self.seen.iter().zip(needed);
-        both.all(|((_, seen), needed)| seen.acknowledged >= *needed)
+        is_enough(|kind| {
+            let of_kind = self.seen.iter().filter(|(seen, _)| *seen == kind);
+            of_kind.map(|(_, seen)| seen.acknowledged).sum()
+        })
     }
 
     /// The last line of the run.
