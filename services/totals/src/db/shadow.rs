@@ -7,7 +7,7 @@ use super::totals::Change;
 use crate::domain::Buckets;
 
 /// Gives campaigns their places in a generation, a page at a time in id order: those that have totals or have said
-/// something of themselves. Gives the last of the page, nothing when there was none.
+/// something of themselves, which then counts for the currency. Gives the last of the page, nothing when there was none.
 pub(crate) async fn seed(
     connection: &mut PgConnection,
     generation: i64,
@@ -15,11 +15,14 @@ pub(crate) async fn seed(
 ) -> Result<Option<Uuid>, sqlx::Error> {
     sqlx::query_scalar(
         "with known as materialized (
-             (select campaign_id, currency from campaign_totals where campaign_id > $2 order by campaign_id limit 1000)
-             union
-             (select campaign_id, currency from campaigns where campaign_id > $2 order by campaign_id limit 1000)
+             (select campaign_id, currency, true as said from campaigns where campaign_id > $2
+              order by campaign_id limit 1000)
+             union all
+             (select campaign_id, currency, false from campaign_totals where campaign_id > $2
+              order by campaign_id limit 1000)
          ), page as materialized (
-             select distinct on (campaign_id) campaign_id, currency from known order by campaign_id limit 1000
+             select distinct on (campaign_id) campaign_id, currency from known
+             order by campaign_id, said desc limit 1000
          ), seeded as (
              insert into shadow_totals (generation, campaign_id, currency)
              select $1, campaign_id, currency from page order by campaign_id
@@ -41,10 +44,11 @@ pub(crate) async fn seed_one(
 ) -> Result<(), sqlx::Error> {
     sqlx::query(
         "insert into shadow_totals (generation, campaign_id, currency)
-         select $1::bigint, campaign_id, currency from campaign_totals where campaign_id = $2
-         union
-         select $1::bigint, campaign_id, currency from campaigns where campaign_id = $2
-         limit 1
+         select $1::bigint, campaign_id, currency
+         from (select campaign_id, currency, true as said from campaigns where campaign_id = $2
+               union all
+               select campaign_id, currency, false from campaign_totals where campaign_id = $2) as known
+         order by said desc limit 1
          on conflict (generation, campaign_id) do nothing",
     )
     .bind(generation)
@@ -55,7 +59,7 @@ pub(crate) async fn seed_one(
 }
 
 /// Applies changes to a generation, in id order and one for each campaign, and gives how many it took: money of another
-/// currency than the campaign's is left alone.
+/// currency than the campaign's is left alone, also where it is the first.
 pub(crate) async fn apply(
     connection: &mut PgConnection,
     generation: i64,
@@ -81,7 +85,9 @@ pub(crate) async fn apply(
              disputed = known.disputed + excluded.disputed,
              donors = known.donors + excluded.donors
          where known.currency = excluded.currency
-            or (known.pledged, known.authorized, known.captured, known.refunded, known.disputed) = (0, 0, 0, 0, 0)",
+            or ((known.pledged, known.authorized, known.captured, known.refunded, known.disputed) = (0, 0, 0, 0, 0)
+                and not exists (select from campaigns said
+                                where said.campaign_id = known.campaign_id and said.currency <> excluded.currency))",
     )
     .bind(generation)
     .bind(changes.iter().map(|change| change.campaign_id.get()).collect::<Vec<_>>())

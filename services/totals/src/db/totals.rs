@@ -92,7 +92,7 @@ pub(crate) async fn many(pool: &PgPool, campaigns: &[Uuid]) -> Result<Vec<Totals
 
 /// Applies changes, in id order and one for each campaign; unknown campaigns come into being. Gives what changed. A
 /// campaign is left alone, and not given, when it is frozen, when its money is of another currency, or when there is
-/// nothing new.
+/// nothing new. The first money decides on the currency only of a campaign that has not said anything of itself.
 pub(crate) async fn apply(
     connection: &mut PgConnection,
     changes: &[Change],
@@ -126,7 +126,9 @@ pub(crate) async fn apply(
              version = known.version + 1,
              as_of = greatest(known.as_of, excluded.as_of)
          where (known.currency = excluded.currency
-                or (known.pledged, known.authorized, known.captured, known.refunded, known.disputed) = (0, 0, 0, 0, 0))
+                or ((known.pledged, known.authorized, known.captured, known.refunded, known.disputed) = (0, 0, 0, 0, 0)
+                    and not exists (select from campaigns said
+                                    where said.campaign_id = known.campaign_id and said.currency <> excluded.currency)))
            and not known.frozen
            and (known.campaign_version < excluded.campaign_version
                 or (excluded.pledged, excluded.authorized, excluded.captured, excluded.refunded, excluded.disputed,

@@ -258,6 +258,12 @@ async fn money_of_another_currency_is_set_aside_and_its_neighbours_count() {
     };
     service.publish([campaign(id, 1000, 1)]).await;
     service.until(id, "goal", 1000).await;
+    let first = Gift {
+        currency: Currency::EUR,
+        ..Gift::new(id, 5)
+    };
+    service.publish([first.captured(1)]).await;
+    service.settled().await;
     service
         .publish([
             Gift::new(id, 100).captured(1),
