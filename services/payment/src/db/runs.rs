@@ -124,6 +124,22 @@ pub async fn take(
     .await
 }
 
+/// Lets go of a run that could not be worked at, for whoever comes next.
+pub async fn give_back(
+    executor: impl PgExecutor<'_>,
+    run: Uuid,
+    now: DateTime<Utc>,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "update reconciliation_runs set held_until = $2 where run_id = $1 and state = 'RUNNING'",
+    )
+    .bind(run)
+    .bind(now)
+    .execute(executor)
+    .await?;
+    Ok(())
+}
+
 /// Ends a run.
 pub async fn finish(connection: &mut PgConnection, run: &Run) -> Result<(), sqlx::Error> {
     sqlx::query(

@@ -38,7 +38,14 @@ async fn round(app: &App) -> Result<(), Error> {
     let Some(run) = runs::take(app.db.pool(), now, now + HOLD).await? else {
         return Ok(());
     };
-    let run = matching::work(app, run).await?;
+    let id = run.id;
+    let run = match matching::work(app, run).await {
+        Ok(run) => run,
+        Err(error) => {
+            runs::give_back(app.db.pool(), id, app.clock.now()).await?;
+            return Err(error);
+        }
+    };
     tracing::info!(
         run.id = %run.id,
         run.matched,

@@ -310,6 +310,34 @@ async fn what_the_books_do_not_have_or_have_otherwise_is_told() {
 }
 
 #[tokio::test]
+async fn a_run_that_the_provider_did_not_answer_is_taken_up_again_soon() {
+    let mut world = World::of(Plan {
+        cadences: brisk(),
+        breaker_rest: Duration::from_millis(200),
+        up: false,
+        ..Plan::default()
+    })
+    .await;
+    let run = async || -> Option<(String, bool)> {
+        sqlx::query_as("select state, held_until > now() from reconciliation_runs")
+            .fetch_optional(&world.pool)
+            .await
+            .unwrap()
+    };
+    eventually("it was tried and let go", async || {
+        (run().await? == ("RUNNING".to_owned(), false)).then_some(())
+    })
+    .await;
+    world.psp_comes_up();
+    eventually("the run is done", async || {
+        let state = sqlx::query_scalar("select state from reconciliation_runs");
+        let state: String = state.fetch_one(&world.pool).await.unwrap();
+        (state == "DONE").then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_run_is_started_once_by_an_admin_and_one_a_day_by_itself() {
     let world = world().await;
     let daily: String = eventually("a daily run is done", async || {
