@@ -9,6 +9,8 @@ use std::{
     collections::hash_map::DefaultHasher,
     hash::{Hash, Hasher},
     str::FromStr,
+    sync::mpsc,
+    time::Duration,
 };
 
 use chassis::db;
@@ -19,10 +21,14 @@ use sqlx::{
 };
 use uuid::Uuid;
 
-use crate::Backends;
+use crate::{Backends, deadline};
 
 /// Key of the advisory lock under which templates are made.
 const TEMPLATES: i64 = 0x7465_7374;
+
+/// How long a test waits for its database to be dropped. The server has every backend agree to it, and one that waits
+/// for its client to say who it is does not for a minute: that client may be in the very runtime that waits here.
+const DROP: Duration = Duration::from_secs(5);
 
 /// A database of its own, dropped with this value.
 pub struct Database {
@@ -35,6 +41,7 @@ pub struct Database {
 impl Database {
     /// Copies the template of `schema`, which is made from `migrations` by whoever needs it first.
     pub async fn create(schema: &str, migrations: &Migrator) -> Self {
+        deadline::arm();
         let url = Backends::from_env().database_url;
         let server = PgConnectOptions::from_str(&url).expect("DATABASE_URL is a PostgreSQL URL");
         let mut admin = PgConnection::connect_with(&server)
@@ -89,7 +96,8 @@ impl Database {
 impl Drop for Database {
     fn drop(&mut self) {
         let (server, name) = (self.server.clone(), self.name.clone());
-        let dropped = std::thread::spawn(move || {
+        let (done, dropped) = mpsc::channel();
+        std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()
@@ -104,8 +112,9 @@ impl Drop for Database {
                         .await;
                 }
             });
+            let _ = done.send(());
         });
-        let _ = dropped.join();
+        let _ = dropped.recv_timeout(DROP);
     }
 }
 

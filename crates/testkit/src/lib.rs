@@ -5,6 +5,7 @@
 
 mod backends;
 mod database;
+mod deadline;
 mod keys;
 mod running;
 pub mod sql;

@@ -8,6 +8,8 @@ use tokio::net::TcpListener;
 
 /// How long an asynchronous effect may take before the test gives up on it.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a reply may take: a service answers long before, if only that it cannot.
+const REPLY: Duration = Duration::from_mins(1);
 
 /// A running service; dropped, it is asked to stop.
 pub struct Running {
@@ -66,7 +68,10 @@ where
     });
     let running = Running {
         url,
-        client: reqwest::Client::new(),
+        client: reqwest::Client::builder()
+            .timeout(REPLY)
+            .build()
+            .expect("a client can be made"),
         life,
     };
     eventually("the service is ready", async || {

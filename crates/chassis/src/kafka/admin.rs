@@ -10,7 +10,7 @@ use rdkafka::{
 };
 use tokio::time::{sleep, timeout};
 
-use super::{Config, Topic, blocking, context::Quiet};
+use super::{Config, Topic, blocking, client::Client, context::Quiet};
 
 /// How long one attempt may take.
 const ATTEMPT: Duration = Duration::from_secs(5);
@@ -47,9 +47,8 @@ pub(super) async fn until_created(config: &Config, topics: &[Topic]) {
 /// See [`Kafka::create`](super::Kafka::create).
 pub(super) async fn create(config: &Config, topics: &[Topic]) -> anyhow::Result<()> {
     let client = config.client();
-    let admin: AdminClient<Quiet> = blocking(move || client.create_with_context(Quiet))
-        .await
-        .context("the admin client panicked")??;
+    let opened = blocking(move || client.create_with_context(Quiet).map(Client::new));
+    let admin: Client<AdminClient<Quiet>> = opened.await.context("the admin client panicked")??;
     let names: Vec<_> = topics
         .iter()
         .flat_map(|topic| {
@@ -78,7 +77,7 @@ pub(super) async fn create(config: &Config, topics: &[Topic]) -> anyhow::Result<
         .request_timeout(Some(ATTEMPT))
         .operation_timeout(Some(ATTEMPT));
     let results = admin.create_topics(&wanted, &options).await;
-    // Asking, and dropping the client, which joins its thread, take time.
+    // Asking takes time.
     let known = blocking(move || {
         for result in results? {
             match result {

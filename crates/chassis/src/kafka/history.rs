@@ -13,7 +13,7 @@ use rdkafka::{
     topic_partition_list::TopicPartitionListElem,
 };
 
-use super::{Config, Fault, Message, Topic};
+use super::{Config, Fault, Message, Topic, client::Client};
 
 /// How long the broker may take to answer a question.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -38,6 +38,7 @@ pub(super) fn recall<T: Default>(
         .set("enable.auto.commit", "false")
         .set("enable.partition.eof", "true")
         .create()?;
+    let client = Client::new(client);
     let begins = offsets(&client, config, &[topic], since)?;
     let partitions = begins.elements();
     let partitions = partitions.iter().map(TopicPartitionListElem::partition);
@@ -72,6 +73,7 @@ pub(super) fn rewind(
     since: DateTime<Utc>,
 ) -> anyhow::Result<()> {
     let client: BaseConsumer = config.consumer(group).create()?;
+    let client = Client::new(client);
     let begins = offsets(&client, config, topics, since)?;
     let asked = std::time::Instant::now();
     loop {

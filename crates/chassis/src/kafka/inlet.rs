@@ -13,7 +13,7 @@ use rdkafka::{
 };
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::{Config, Message, Topic, blocking, context::Member};
+use super::{Config, Message, Topic, client::Client, context::Member};
 use crate::lifecycle::Lifecycle;
 
 /// The most messages in a batch.
@@ -26,7 +26,7 @@ const CLOSE: Duration = Duration::from_secs(5);
 
 /// A member of a consumer group.
 pub(super) struct Inlet {
-    client: StreamConsumer<Member>,
+    client: Client<StreamConsumer<Member>>,
     config: Config,
     /// Messages that came while consumption was paused.
     waiting: VecDeque<Message>,
@@ -38,6 +38,7 @@ impl Inlet {
     pub(super) fn open(config: &Config, group: &str, topics: &[Topic]) -> anyhow::Result<Self> {
         let context = Member::new(group, &config.prefix);
         let client: StreamConsumer<Member> = config.member(group).create_with_context(context)?;
+        let client = Client::new(client);
         let names: Vec<_> = topics
             .iter()
             .map(|topic| config.prefixed(topic.name))
@@ -209,18 +210,16 @@ impl Inlet {
 
     /// Commits and leaves the group, within five seconds.
     pub(super) async fn close(self) {
-        let client = self.client;
-        let close = blocking(move || {
-            match client.commit_consumer_state(CommitMode::Sync) {
-                Ok(()) | Err(KafkaError::ConsumerCommit(RDKafkaErrorCode::NoOffset)) => {}
-                Err(error) => {
-                    tracing::warn!(error = %error, "offsets could not be committed at the end");
-                }
-            }
-            // Leaves the group, which waits for the broker.
-            drop(client);
-        });
-        if timeout(CLOSE, close).await.is_err() {
+        let ended =
+            self.client.end(
+                |client| match client.commit_consumer_state(CommitMode::Sync) {
+                    Ok(()) | Err(KafkaError::ConsumerCommit(RDKafkaErrorCode::NoOffset)) => {}
+                    Err(error) => {
+                        tracing::warn!(error = %error, "offsets could not be committed at the end");
+                    }
+                },
+            );
+        if timeout(CLOSE, ended).await.is_err() {
             tracing::warn!("kafka consumer did not close in time");
         }
     }

@@ -4,6 +4,7 @@
 //! one broker is put before topics and groups at this border and taken off again.
 
 mod admin;
+mod client;
 mod config;
 mod consumer;
 mod context;

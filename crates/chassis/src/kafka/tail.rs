@@ -11,14 +11,14 @@ use rdkafka::{
 use tracing::Instrument;
 use uuid::Uuid;
 
-use super::{Config, Handler, Message, Topic, admin, blocking, context::Member};
+use super::{Config, Handler, Message, Topic, admin, blocking, client::Client, context::Member};
 use crate::{lifecycle::Lifecycle, telemetry};
 
 /// The most messages in a batch.
 const BATCH: usize = 1000;
 /// Before a client that failed is replaced.
 const PAUSE: Duration = Duration::from_secs(1);
-/// How long the broker may take to name the partitions, and a client to close.
+/// How long the broker may take to name the partitions.
 const LIMIT: Duration = Duration::from_secs(5);
 
 /// See [`Kafka::tail`](super::Kafka::tail).
@@ -55,18 +55,15 @@ async fn follow<H: Handler>(config: &Config, topics: &[Topic], handler: &H) -> a
         .iter()
         .map(|topic| config.prefixed(topic.name))
         .collect();
+    let client = Client::new(client);
     let opened = blocking(move || {
         let assigned = partitions(&client, &names).and_then(|ends| Ok(client.assign(&ends)?));
         (client, assigned)
     });
-    let Some((client, assigned)) = opened.await else {
+    let Some((stream, assigned)) = opened.await else {
         anyhow::bail!("the client panicked")
     };
-    let client = Closing(Some(client));
     assigned?;
-    let Some(stream) = client.0.as_ref() else {
-        return Ok(());
-    };
     loop {
         let mut batch = Vec::new();
         let mut next = Some(stream.recv().await);
@@ -122,17 +119,4 @@ fn partitions(
         }
     }
     Ok(ends)
-}
-
-/// Closes the client where blocking does no harm, also when the future around it is dropped.
-struct Closing(Option<StreamConsumer<Member>>);
-
-impl Drop for Closing {
-    fn drop(&mut self) {
-        if let Some(client) = self.0.take()
-            && let Ok(runtime) = tokio::runtime::Handle::try_current()
-        {
-            drop(runtime.spawn_blocking(move || drop(client)));
-        }
-    }
 }

@@ -13,6 +13,7 @@ use chassis::{
 use rdkafka::{
     ClientConfig,
     consumer::{BaseConsumer, Consumer},
+    groups::GroupList,
 };
 use testkit::eventually;
 
@@ -391,6 +392,42 @@ async fn what_took_no_effect_comes_again_after_a_restart() {
         (0..10).map(|n| n.to_string()).collect::<Vec<_>>()
     );
     stop(life).await;
+}
+
+#[test]
+fn a_member_whose_runtime_ends_leaves_its_group_although_nobody_waits() {
+    let config = config();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let asking: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", &config.brokers)
+        .create()
+        .unwrap();
+    let group = format!("{}shop", config.prefix);
+    let members = || {
+        let groups = asking.fetch_group_list(Some(&group), Duration::from_secs(10));
+        let members =
+            |groups: &GroupList| groups.groups().first().map_or(0, |one| one.members().len());
+        members(&groups.unwrap())
+    };
+    runtime.block_on(async {
+        let (kafka, life, seen) = (Kafka::new(&config), Lifecycle::new(), Seen::default());
+        kafka.create(&[ORDERS]).await.unwrap();
+        send(&kafka, vec![record("key", "first")]).await;
+        kafka.consume("shop", &[ORDERS], taking(&seen), &life);
+        seen.wait_for(1).await;
+        assert_eq!(members(), 1);
+    });
+    drop(runtime);
+    let asked = Instant::now();
+    while members() > 0 {
+        assert!(
+            asked.elapsed() < Duration::from_secs(30),
+            "the member stays"
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
