@@ -88,7 +88,7 @@ impl<H: Handler> Consumer<H> {
             let batch = tokio::select! {
                 biased;
                 () = self.life.stopping() => return Ok(()),
-                batch = inlet.batch() => batch?,
+                batch = inlet.batch(H::GATHER) => batch?,
             };
             if !retry.settle(inlet, batch).await {
                 return Ok(());

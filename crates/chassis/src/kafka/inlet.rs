@@ -18,9 +18,6 @@ use crate::lifecycle::Lifecycle;
 
 /// The most messages in a batch.
 const BATCH: usize = 1000;
-/// How long a batch that is not full waits for more: what is done with it costs a transaction, whether it holds one
-/// message or a thousand.
-const GATHER: Duration = Duration::from_millis(15);
 /// How long leaving the group may take.
 const CLOSE: Duration = Duration::from_secs(5);
 
@@ -52,16 +49,16 @@ impl Inlet {
         })
     }
 
-    /// Waits for a message, and takes with it what else comes within a moment. When the future is dropped, what it has
+    /// Waits for a message, and takes with it what else comes while it gathers. When the future is dropped, what it has
     /// taken has no offset yet and comes again to the next member.
     ///
     /// # Errors
     /// When this member will get nothing any more, and a new one is needed.
-    pub(super) async fn batch(&mut self) -> anyhow::Result<Vec<Message>> {
+    pub(super) async fn batch(&mut self, gather: Duration) -> anyhow::Result<Vec<Message>> {
         let mut batch = vec![self.first().await?];
         self.fill(&mut batch)?;
         if batch.len() < BATCH {
-            tokio::time::sleep(GATHER).await;
+            tokio::time::sleep(gather).await;
             self.fill(&mut batch)?;
         }
         Ok(batch)

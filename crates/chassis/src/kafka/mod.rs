@@ -34,6 +34,10 @@ use crate::lifecycle::Lifecycle;
 
 /// What a service does with what it consumes.
 pub trait Handler: Send + Sync + 'static {
+    /// How long a batch of a group that is not full waits for more. It costs a transaction, whether it holds one message
+    /// or a thousand: who is not waited for takes more at once.
+    const GATHER: Duration = Duration::from_millis(15);
+
     /// Handles messages of one poll, in order per partition and so in order per key.
     ///
     /// `Ok` means that every message of the batch has taken effect; their offsets are stored then. A batch can come

@@ -11,12 +11,12 @@ use rdkafka::{
     producer::{DeliveryFuture, FutureProducer, FutureRecord, Producer as _},
 };
 
-use super::{Config, context::Quiet};
+use super::{Config, client::Client, context::Quiet};
 
 /// How long the end of a process waits for messages that are still under way.
 const FLUSH: Duration = Duration::from_secs(5);
 
-type Client = FutureProducer<Quiet>;
+type Sender = FutureProducer<Quiet>;
 
 /// A message to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,12 +37,12 @@ pub struct Producer(Arc<Shared>);
 
 struct Shared {
     config: Config,
-    client: RwLock<Client>,
+    client: RwLock<Client<Sender>>,
 }
 
 impl Producer {
     pub(super) fn new(config: &Config) -> anyhow::Result<Self> {
-        let client = RwLock::new(connect(config)?);
+        let client = RwLock::new(Client::new(connect(config)?));
         Ok(Self(Arc::new(Shared {
             config: config.clone(),
             client,
@@ -50,12 +50,9 @@ impl Producer {
     }
 
     /// The client library's producer.
-    pub(super) fn client(&self) -> Client {
-        self.0
-            .client
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+    pub(super) fn client(&self) -> Sender {
+        let client = self.0.client.read();
+        Sender::clone(&client.unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Sends records and waits until every one of them is acknowledged by all replicas or has failed; results come
@@ -97,7 +94,7 @@ impl Producer {
     }
 
     /// Replaces a client that refuses all further work, unless another caller has done so.
-    fn recreate(&self, broken: &Client, code: RDKafkaErrorCode, reason: &str) {
+    fn recreate(&self, broken: &Sender, code: RDKafkaErrorCode, reason: &str) {
         let mut client = self
             .0
             .client
@@ -108,7 +105,7 @@ impl Producer {
         }
         tracing::error!(code = %code, reason, "kafka producer failed for good, making a new one");
         match connect(&self.0.config) {
-            Ok(fresh) => *client = fresh,
+            Ok(fresh) => *client = Client::new(fresh),
             Err(error) => tracing::error!(
                 error = format!("{error:#}"),
                 "a new kafka producer cannot be made"
@@ -124,8 +121,8 @@ impl Drop for Shared {
         let client = self
             .client
             .get_mut()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
+            .unwrap_or_else(PoisonError::into_inner);
+        let client = Client::new(Sender::clone(client));
         let flush = move || {
             if client.in_flight_count() > 0
                 && let Err(error) = client.flush(FLUSH)
@@ -140,7 +137,7 @@ impl Drop for Shared {
     }
 }
 
-fn connect(config: &Config) -> anyhow::Result<Client> {
+fn connect(config: &Config) -> anyhow::Result<Sender> {
     Ok(config.producer().create_with_context(Quiet)?)
 }
 

@@ -5,6 +5,8 @@ mod contacts;
 mod payments;
 mod totals;
 
+use std::time::Duration;
+
 use chassis::kafka::{Fault, Handler, Message};
 use common::events::topics;
 
@@ -26,6 +28,9 @@ impl Facts {
 }
 
 impl Handler for Facts {
+    /// A mail takes seconds anyway.
+    const GATHER: Duration = Duration::from_millis(100);
+
     async fn handle(&self, batch: &[Message]) -> Result<(), Fault> {
         let of = |topic: &'static str| batch.iter().filter(move |message| message.topic == topic);
         contacts::apply(&self.0, of(topics::CONTACT.name)).await?;

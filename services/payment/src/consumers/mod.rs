@@ -3,6 +3,8 @@
 mod campaign_state;
 mod pledge_created;
 
+use std::time::Duration;
+
 use chassis::{
     clock::Clock,
     db::Db,
@@ -33,6 +35,9 @@ impl Facts {
 }
 
 impl Handler for Facts {
+    /// A donor brings the pledge along as a ticket, and does not wait for this.
+    const GATHER: Duration = Duration::from_millis(50);
+
     async fn handle(&self, batch: &[Message]) -> Result<(), Fault> {
         let of = |topic: &'static str| batch.iter().filter(move |message| message.topic == topic);
         self.campaigns.hear(of(topics::CAMPAIGN.name)).await?;

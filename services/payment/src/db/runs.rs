@@ -124,17 +124,17 @@ pub async fn take(
     .await
 }
 
-/// Lets go of a run that could not be worked at, for whoever comes next.
+/// Lets go of a run that could not be worked at: whoever comes after that moment takes it up.
 pub async fn give_back(
     executor: impl PgExecutor<'_>,
     run: Uuid,
-    now: DateTime<Utc>,
+    until: DateTime<Utc>,
 ) -> Result<(), sqlx::Error> {
     sqlx::query(
         "update reconciliation_runs set held_until = $2 where run_id = $1 and state = 'RUNNING'",
     )
     .bind(run)
-    .bind(now)
+    .bind(until)
     .execute(executor)
     .await?;
     Ok(())

@@ -42,7 +42,8 @@ async fn round(app: &App) -> Result<(), Error> {
     let run = match matching::work(app, run).await {
         Ok(run) => run,
         Err(error) => {
-            runs::give_back(app.db.pool(), id, app.clock.now()).await?;
+            let soon = app.clock.now() + app.settings.resolve_after;
+            runs::give_back(app.db.pool(), id, soon).await?;
             return Err(error);
         }
     };

@@ -24,6 +24,8 @@ async fn world() -> World {
             reconcile_after: Duration::from_millis(200),
             ..brisk()
         },
+        // The provider may come up after the first look at it.
+        resolve_after: Duration::from_millis(200),
         ..Plan::default()
     })
     .await
@@ -314,6 +316,7 @@ async fn a_run_that_the_provider_did_not_answer_is_taken_up_again_soon() {
     let mut world = World::of(Plan {
         cadences: brisk(),
         breaker_rest: Duration::from_millis(200),
+        resolve_after: Duration::from_millis(200),
         up: false,
         ..Plan::default()
     })

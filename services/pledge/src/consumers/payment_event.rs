@@ -1,7 +1,7 @@
 //! Payment snapshots move a pledge's status, newest first, however they arrive; each is a step of its story, and the
 //! first with money makes its receipt.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use chassis::{
     clock::Clock,
@@ -68,6 +68,9 @@ impl<'a> News<'a> {
 }
 
 impl Handler for Payments {
+    /// The payment itself is looked at by who pays; here its story is written down.
+    const GATHER: Duration = Duration::from_millis(50);
+
     async fn handle(&self, batch: &[Message]) -> Result<(), Fault> {
         let mut news = News::default();
         for message in batch {
