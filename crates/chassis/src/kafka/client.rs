@@ -20,7 +20,7 @@ impl<C: Send + 'static> Client<C> {
         if let Some(client) = self.0.take() {
             elsewhere(move || {
                 last(&client);
-                elsewhere(move || drop(client));
+                drop(client);
                 let _ = done.send(());
             });
         }

@@ -69,8 +69,8 @@ impl Stored {
 pub(super) fn measure(fleet: &State, run_dir: &Path, seconds: u64) -> Result<Standing> {
     let campaigns = capture::open_campaigns(fleet, CAMPAIGNS)?;
     once(fleet, run_dir, &campaigns, seconds)?;
-    let rounds = [(); 3].map(|()| once(fleet, run_dir, &campaigns, seconds));
-    let rounds: Vec<Standing> = rounds.into_iter().collect::<Result<_>>()?;
+    let rounds = (0..3).map(|_| once(fleet, run_dir, &campaigns, seconds));
+    let rounds: Vec<Standing> = rounds.collect::<Result<_>>()?;
     let middle = |of: fn(&Standing) -> Latency| {
         let mut rounds: Vec<_> = rounds.iter().map(of).collect();
         rounds.sort_by(|one, other| one.p95.total_cmp(&other.p95));

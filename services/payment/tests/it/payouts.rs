@@ -321,9 +321,10 @@ async fn a_run_that_the_provider_did_not_answer_is_taken_up_again_soon() {
         ..Plan::default()
     })
     .await;
+    let pool = world.pool.clone();
     let run = async || -> Option<(String, bool)> {
         sqlx::query_as("select state, held_until > now() from reconciliation_runs")
-            .fetch_optional(&world.pool)
+            .fetch_optional(&pool)
             .await
             .unwrap()
     };
@@ -333,9 +334,7 @@ async fn a_run_that_the_provider_did_not_answer_is_taken_up_again_soon() {
     .await;
     world.psp_comes_up();
     eventually("the run is done", async || {
-        let state = sqlx::query_scalar("select state from reconciliation_runs");
-        let state: String = state.fetch_one(&world.pool).await.unwrap();
-        (state == "DONE").then_some(())
+        (run().await?.0 == "DONE").then_some(())
     })
     .await;
 }
