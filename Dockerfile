@@ -32,8 +32,8 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry,sharing=locked \
 FROM gcr.io/distroless/cc-debian12:nonroot
 ARG SERVICE
 COPY --from=build /out/${SERVICE}/app /app
-# Memory that is free goes back at once, and the threads of Kafka's client, which is C, share one heap.
-ENV MIMALLOC_PURGE_DELAY=0 \
+# All threads share one heap, those of Kafka's client, which is C, another.
+ENV _RJEM_MALLOC_CONF=narenas:1 \
     MALLOC_ARENA_MAX=1
 USER nonroot:nonroot
 # Each binary can ask its own /readyz, so the image needs no curl.

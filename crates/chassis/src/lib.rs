@@ -18,4 +18,4 @@ pub mod telemetry;
 /// A request makes hundreds of small allocations, often freed by another thread: the C library's allocator took a fifth
 /// of the pledge service's time.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;

@@ -66,8 +66,8 @@ impl Facts<'_> {
         add(&mut env, "RUST_LOG", "info");
         // The gateway notices at once that a process on the same machine has gone.
         add(&mut env, "STOP_AFTER_MS", "0");
-        // Memory that is free goes back at once, and the threads of Kafka's client, which is C, share one heap.
-        add(&mut env, "MIMALLOC_PURGE_DELAY", "0");
+        // All threads share one heap, those of Kafka's client, which is C, another.
+        add(&mut env, "_RJEM_MALLOC_CONF", "narenas:1");
         add(&mut env, "MALLOC_ARENA_MAX", "1");
         match service {
             "psp-sim" => self.psp(&mut env),

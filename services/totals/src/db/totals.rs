@@ -246,7 +246,7 @@ pub(crate) async fn next_announcement(
 ) -> Result<Option<f64>, sqlx::Error> {
     sqlx::query_scalar(
         "select $1::float8 - (extract(epoch from clock_timestamp() - min(announced_at)) * 1000)::float8
-         from campaign_totals where version > announced_version",
+         from campaign_totals where unannounced",
     )
     .bind(pause_ms)
     .fetch_one(pool)
@@ -261,7 +261,7 @@ pub(crate) async fn announce(
     sqlx::query_as(
         "with due as (
              select campaign_id from campaign_totals
-             where version > announced_version
+             where unannounced
                and announced_at <= statement_timestamp() - make_interval(secs => $1::float8 / 1000)
              order by campaign_id limit 500
              for update
