@@ -20,7 +20,7 @@ thread_local! {
 /// Has the process abort if this thread's test is not over in fifteen minutes from now. A test that shares its thread with
 /// those that follow it (`--test-threads=1`) is left alone.
 pub(crate) fn arm() {
-    let test = thread::current().name().unwrap_or_default().to_owned();
+    let test = thread::current().name().unwrap_or("a test").to_owned();
     if test == "main" {
         return;
     }

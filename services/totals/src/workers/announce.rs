@@ -1,7 +1,7 @@
 //! Tells the others about changed totals: at once, then at most every 200 ms per campaign, the last value always.
 //!
-//! What is still to be told is in the rows themselves (`unannounced`), so that a crash forgets nothing
-//! and several replicas share the work.
+//! What is still to be told is in the rows themselves (`unannounced`), so that a crash forgets nothing and several
+//! replicas share the work.
 
 use std::{sync::Arc, time::Duration};
 
