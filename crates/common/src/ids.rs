@@ -67,10 +67,14 @@ id! {
 impl PaymentId {
     /// The id of a pledge's n-th attempt (from 1), so that every service computes the same one
     /// without asking.
+    ///
+    /// A UUIDv8 ([RFC 9562, section 5.8](https://www.rfc-editor.org/rfc/rfc9562#section-5.8)): the 48 bits of the
+    /// pledge's time, then those of the UUIDv5 of pledge and attempt. A UUIDv5 alone is as good as random, and every
+    /// index that begins with a payment would be written to at a random page.
     pub fn of(pledge: PledgeId, attempt: i32) -> Self {
-        Self(Uuid::new_v5(
-            &pledge.get(),
-            format!("attempt:{attempt}").as_bytes(),
-        ))
+        let name = format!("attempt:{attempt}");
+        let mut id = Uuid::new_v5(&pledge.get(), name.as_bytes()).into_bytes();
+        id[..6].copy_from_slice(&pledge.get().as_bytes()[..6]);
+        Self(Uuid::new_v8(id))
     }
 }

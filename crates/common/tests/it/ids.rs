@@ -1,7 +1,7 @@
 //! Ids are UUIDs on the wire and types in the code.
 
 use common::ids::{PaymentId, PledgeId};
-use uuid::Uuid;
+use uuid::Builder;
 
 const ID: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
 
@@ -29,11 +29,18 @@ fn a_payment_id_follows_from_pledge_and_attempt() {
     let first = PaymentId::of(pledge, 1);
 
     // Written down here, because other services and older releases must compute the same one.
-    assert_eq!(
-        first.to_string(),
-        Uuid::new_v5(&pledge.get(), b"attempt:1").to_string()
-    );
+    assert_eq!(first.to_string(), "01890a5d-ac96-8e6b-981b-d6e11749cae4");
     assert_eq!(first, PaymentId::of(pledge, 1));
     assert_ne!(first, PaymentId::of(pledge, 2));
     assert_ne!(first, PaymentId::of(PledgeId::new(), 1));
+}
+
+#[test]
+fn payments_of_later_pledges_sort_later() {
+    // Two ids of one millisecond have no order among their payments.
+    let pledge =
+        |millis| PledgeId::from(Builder::from_unix_timestamp_millis(millis, &[7; 10]).into_uuid());
+    let payments: Vec<_> = (1..1_000).map(|at| PaymentId::of(pledge(at), 1)).collect();
+
+    assert!(payments.is_sorted());
 }

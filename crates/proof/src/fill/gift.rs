@@ -158,10 +158,11 @@ impl Gift {
         timed(at, self.seed, of, self.n)
     }
 
-    /// An id as the provider gives it.
+    /// An id as the provider gives it: the time, and what looks random.
     pub(super) fn object(&self, prefix: &str, of: Of) -> String {
-        let word = |salt| bits(self.seed, of, self.n, salt);
-        format!("{prefix}_3{:016x}{:07x}", word(0), word(1) & 0x0fff_ffff)
+        let second = self.created.timestamp();
+        let random = bits(self.seed, of, self.n, 0) >> 4;
+        format!("{prefix}_3{second:08x}{random:015x}")
     }
 
     /// As many hexadecimal digits as make `bytes` bytes, which say nothing.

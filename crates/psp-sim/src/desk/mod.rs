@@ -167,8 +167,9 @@ impl Desk {
 
     fn events(&self, told: Vec<(&'static str, Option<String>)>) -> Vec<Event> {
         let comes_about = |(name, _): &(&str, _)| !self.mishaps.forgets(name);
+        let now = self.now();
         let event = |(name, about): (&str, _)| Event {
-            id: ids::object("evt"),
+            id: ids::object("evt", now),
             name: name.to_owned(),
             about,
         };

@@ -42,7 +42,7 @@ impl Desk {
         if amount < 1 {
             return None;
         }
-        let id = ids::object("po");
+        let id = ids::object("po", bank.now());
         let transaction = bank.at_once(TransactionKind::Payout, &id, -amount);
         let payout = Payout {
             id,

@@ -72,7 +72,7 @@ impl Bank<'_> {
     /// A movement without a fee that counts from now on.
     pub(crate) fn at_once(&self, kind: TransactionKind, source: &str, amount: i64) -> Transaction {
         Transaction {
-            id: ids::object("txn"),
+            id: ids::object("txn", self.now()),
             created: self.now(),
             available_at: self.now_ms,
             kind,

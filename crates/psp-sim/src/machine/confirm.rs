@@ -76,7 +76,7 @@ pub(crate) fn confirm(
 pub(super) fn approve(mut intent: Intent, method: String, bank: &Bank<'_>) -> Change {
     let terms = intent.terms.clone();
     let manual = terms.capture_method == CaptureMethod::Manual;
-    let mut charge = Charge::new(ids::object("ch"), bank.now(), method.clone());
+    let mut charge = Charge::new(ids::object("ch", bank.now()), bank.now(), method.clone());
     intent.payment_method = Some(method);
     intent.latest_charge = Some(charge.id.clone());
     intent.last_error = None;
@@ -109,7 +109,7 @@ pub(super) fn refuse(
     decline: &Decline,
     bank: &Bank<'_>,
 ) -> Change {
-    let mut charge = Charge::new(ids::object("ch"), bank.now(), method.clone());
+    let mut charge = Charge::new(ids::object("ch", bank.now()), bank.now(), method.clone());
     charge.decline = Some(decline.clone());
     intent.status = Status::RequiresPaymentMethod;
     intent.payment_method = None;

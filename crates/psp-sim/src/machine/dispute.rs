@@ -35,7 +35,7 @@ pub(crate) fn open(fact: &Fact, opening: Opening, bank: &Bank<'_>) -> Result<Cha
         let message = "The amount lies between 1 and what was captured.";
         return Err(ApiError::refused(message).param("amount"));
     }
-    let id = ids::object("du");
+    let id = ids::object("du", bank.now());
     let mut dispute = Dispute {
         id: id.clone(),
         amount,

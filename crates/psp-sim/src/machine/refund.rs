@@ -37,7 +37,7 @@ pub(crate) fn refund(fact: &Fact, wish: Wish, bank: &Bank<'_>) -> Result<Change,
         );
         return Err(ApiError::refused(message).param("amount"));
     }
-    let id = ids::object("re");
+    let id = ids::object("re", bank.now());
     let transaction = bank.at_once(TransactionKind::Refund, &id, -amount);
     let (status, turn) = match cards::refund_fate(&charge.payment_method) {
         None => (RefundStatus::Succeeded, None),

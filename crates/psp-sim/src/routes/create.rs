@@ -66,7 +66,7 @@ fn terms(params: &Params, now: i64) -> Result<Terms, ApiError> {
         }
     };
     let metadata = params.metadata()?;
-    let id = ids::object("pi");
+    let id = ids::object("pi", now);
     Ok(Terms {
         client_secret: ids::client_secret(&id),
         id,

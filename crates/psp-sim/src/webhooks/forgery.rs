@@ -15,7 +15,7 @@ impl Forgery {
     /// An event like this one from somebody who does not know the secret.
     pub(crate) fn forged(notice: &Notice) -> Self {
         let mut event = read(notice);
-        event["id"] = ids::object("evt").into();
+        event["id"] = ids::object("evt", created(&event)).into();
         Self {
             body: event.to_string(),
             genuine: false,
@@ -25,9 +25,9 @@ impl Forgery {
     /// An event like this one about an intent that nobody opened.
     pub(crate) fn stray(notice: &Notice) -> Self {
         let mut event = read(notice);
-        event["id"] = ids::object("evt").into();
+        event["id"] = ids::object("evt", created(&event)).into();
+        let stranger = ids::object("pi", created(&event));
         let object = &mut event["data"]["object"];
-        let stranger = ids::object("pi");
         if object["object"] == "payment_intent" {
             object["client_secret"] = ids::client_secret(&stranger).into();
             object["id"] = stranger.into();
@@ -40,6 +40,10 @@ impl Forgery {
             genuine: true,
         }
     }
+}
+
+fn created(event: &Value) -> i64 {
+    event["created"].as_i64().unwrap_or_default()
 }
 
 fn read(notice: &Notice) -> Value {

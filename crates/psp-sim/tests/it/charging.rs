@@ -32,6 +32,11 @@ async fn an_automatic_intent_is_charged_at_once() {
     assert_eq!(charge["status"], "succeeded");
     assert_eq!(charge["amount_captured"], 2500);
     assert_eq!(charge["payment_intent"], intent["id"]);
+    let second = intent["created"].as_i64().unwrap();
+    assert!(
+        text(&intent["id"]).starts_with(&format!("pi_3{second:08x}")),
+        "ids made later sort later"
+    );
     assert_eq!(charge["metadata"], json!({ "payment_id": "pay-1" }));
     assert_eq!(sim.ledger().await["totals"]["usd"]["captured"], 2500);
 }
