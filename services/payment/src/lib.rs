@@ -41,6 +41,7 @@ mod ledger;
 mod matching;
 mod money_back;
 mod opening;
+mod paying_out;
 pub mod provider;
 mod recording;
 mod recovery;

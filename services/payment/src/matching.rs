@@ -21,7 +21,7 @@ use crate::{
     },
     domain::{EntryKind, Exception, Fit, Kind, Settled, Transaction, fit},
     error::Error,
-    money_back,
+    inquiry, money_back, paying_out,
     provider::{Failure, Span},
 };
 
@@ -126,6 +126,14 @@ impl Matcher<'_> {
             let mut tx = self.app.db.begin().await?;
             payouts::keep_items(&mut tx, &payout.id, &items).await?;
             tx.commit().await?;
+            let paid: Vec<PaymentId> = items
+                .iter()
+                .filter(|(item, fit, _)| {
+                    *fit == Fit::Matched && item.moved() == Some(EntryKind::Charge)
+                })
+                .filter_map(|(.., payment)| *payment)
+                .collect();
+            paying_out::tell(self.app, &payout, &paid).await?;
         }
         Ok(())
     }
@@ -222,8 +230,9 @@ impl Matcher<'_> {
         Ok(fits)
     }
 
-    /// What the books have of these entries, by balance transaction. Of refunds and disputes that they do not have the
-    /// provider's own lists are read first: nobody may have told of them. Whose payment they are is given too, by entry.
+    /// What the books have of these entries, by balance transaction. Of what they do not have the provider is asked first:
+    /// nobody may have told of a refund or a dispute, nor looked for a settlement yet. Whose payment it is is given too,
+    /// by entry.
     async fn booked<'t>(
         &self,
         there: &'t [Transaction],
@@ -241,6 +250,22 @@ impl Matcher<'_> {
             .partition(|(_, moved)| *moved == EntryKind::Charge);
         let txns: Vec<&str> = charges.iter().map(|(it, _)| it.id.as_str()).collect();
         let mut here = settlements::by(pool, &txns).await?;
+        let mut asked = HashMap::new();
+        let settled: HashSet<&str> = here.iter().map(|it| it.txn.as_str()).collect();
+        let unsettled: Vec<_> = charges
+            .iter()
+            .filter(|(entry, _)| entry.is_available() && !settled.contains(entry.id.as_str()))
+            .collect();
+        for (entry, moved) in &unsettled {
+            let found = self.payment_of(*moved, entry).await?;
+            asked.insert(entry.id.as_str(), found);
+            if let Some(id) = found {
+                inquiry::ask(self.app, id).await?;
+            }
+        }
+        if !unsettled.is_empty() {
+            here = settlements::by(pool, &txns).await?;
+        }
         let rows: Vec<_> = back
             .iter()
             .filter_map(|(it, moved)| Some((it.id.as_str(), it.object()?, *moved)))
@@ -249,7 +274,6 @@ impl Matcher<'_> {
         let mut gone = settlements::gone_back(pool, &rows).await?;
         let known: HashSet<&str> = gone.iter().map(|it| it.txn.as_str()).collect();
         let mut learned = HashSet::new();
-        let mut asked = HashMap::new();
         for (entry, moved) in back {
             if known.contains(entry.id.as_str()) {
                 continue;

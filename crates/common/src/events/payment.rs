@@ -20,6 +20,8 @@ named! {
         Captured = "payment.captured",
         /// The money is available.
         Completed = "payment.completed",
+        /// The money is on its way to the platform's bank account; the payment stands where it stood.
+        PaidOut = "payment.paid_out",
         /// The provider can never charge it.
         Failed = "payment.failed",
         /// Time ran out.

@@ -56,14 +56,15 @@ const ELSEWHERE: &str = "
     where p.state is distinct from coalesce(t.to_state, 'PENDING')
     order by 1";
 
-/// After the first, each version is that of a step or of a declined try, or of money that went back in part, which
-/// leaves the payment where it stands; or it was told before the database was put back to an older copy.
+/// After the first, each version is that of a step, of a declined try or of a payout, or of money that went back in part,
+/// which leaves the payment where it stands; or it was told before the database was put back to an older copy.
 const UNEXPLAINED: &str = "
     select p.payment_id::text
     from payment.payments p
     left join (select payment_id, count(*) as versions, max(version) as newest
                from (select payment_id, version from payment.payment_transitions
                      union select payment_id, version from payment.payment_attempts
+                     union select payment_id, version from payment.paid_out_payments
                      union select payment_id, generate_series(from_version + 1, version)
                            from payment.payment_restatements) each_one
                group by payment_id) t on t.payment_id = p.payment_id

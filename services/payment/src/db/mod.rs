@@ -14,6 +14,7 @@ pub mod late_captures;
 pub mod ledger;
 pub mod lookup;
 pub mod matters;
+pub mod paid_out;
 pub mod parked;
 pub mod payments;
 pub mod payouts;

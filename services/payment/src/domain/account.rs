@@ -93,10 +93,17 @@ pub struct Payout {
     pub amount: i64,
     /// Its currency, in lower case.
     pub currency: String,
-    /// Where it stands.
+    /// `pending`, `in_transit`, `paid`, `canceled` or `failed`.
     pub status: String,
     /// When it was made, in Unix seconds.
     pub created: i64,
     /// When it arrives, in Unix seconds.
     pub arrival_date: i64,
+}
+
+impl Payout {
+    /// Whether the money is on its way, or there.
+    pub fn arrives(&self) -> bool {
+        !matches!(self.status.as_str(), "canceled" | "failed")
+    }
 }

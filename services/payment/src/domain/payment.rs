@@ -21,7 +21,7 @@ pub const PROVIDER: &str = "stripe";
 /// One attempt to have a pledge paid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Payment {
-    /// Uuid v5 of pledge and attempt.
+    /// A function of pledge and attempt.
     pub payment_id: PaymentId,
     /// Of which pledge.
     pub pledge_id: PledgeId,
@@ -85,7 +85,7 @@ pub struct Transition {
 /// A change of a payment: its history's rows and the snapshot that tells of it.
 #[derive(Clone, Debug)]
 pub struct Change {
-    /// In their order; empty for a decline.
+    /// In their order; empty where it stays where it stood.
     pub transitions: Vec<Transition>,
     /// The declined try, if it was one.
     pub decline: Option<Decline>,
@@ -260,6 +260,18 @@ impl Payment {
             decline: None,
             moved: self.moved(before, told),
             event,
+        }
+    }
+
+    /// The provider pays the money out, which leaves the payment where it stands.
+    pub fn paid_out(&mut self, now: DateTime<Utc>) -> Change {
+        let standing = self.standing();
+        self.touch(now);
+        Change {
+            transitions: Vec::new(),
+            decline: None,
+            moved: self.moved(standing, Told::default()),
+            event: self.snapshot(PaymentKind::PaidOut, Some(self.state), Vec::new()),
         }
     }
 

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use common::{auth::Role, ids::UserId};
-use payment::Cadences;
+use common::{auth::Role, events::PaymentKind, ids::UserId, payment::State};
+use payment::{Cadences, domain::Payout};
 use reqwest::{Response, StatusCode};
 use serde_json::{Value, json};
 use testkit::{eventually, problem_code, user_token};
@@ -12,6 +12,7 @@ use uuid::Uuid;
 use crate::{
     bank::Paid,
     reconcile::{brisk, open_matter},
+    telling::Ear,
     world::{Gift, Plan, SECRET_KEY, World},
 };
 
@@ -121,6 +122,59 @@ async fn a_payouts_charges_are_matched_with_their_settlements() {
         .await
         .unwrap();
     assert_eq!(payouts, 1);
+}
+
+#[tokio::test]
+async fn a_payouts_charge_is_settled_by_the_run_where_nobody_has_looked_for_it_yet() {
+    let world = World::of(Plan {
+        cadences: Cadences {
+            settle_after: Duration::from_hours(1),
+            ..brisk()
+        },
+        resolve_after: Duration::from_millis(200),
+        ..Plan::default()
+    })
+    .await;
+    let paid = world.paid(2500, "pm_card_visa").await;
+    let run = paid_out(&world).await;
+    assert_eq!(
+        (&run["matched"], &run["differences"]),
+        (&json!(1), &json!([])),
+        "{run}"
+    );
+    world.until(&paid.gift, "COMPLETED").await;
+}
+
+#[tokio::test]
+async fn it_is_told_once_that_money_is_paid_out() {
+    let world = world().await;
+    let ear = Ear::on(&world);
+    let gift = completed(&world).await;
+    paid_out(&world).await;
+    let told = ear.told(&gift, 4).await;
+    let (_, last) = told.last().unwrap();
+    assert_eq!(
+        (last.kind, last.state, last.version, last.captured),
+        (PaymentKind::PaidOut, State::Completed, 4, 2500)
+    );
+    run(&world).await;
+    let known: Vec<(Uuid, i64, i64)> = sqlx::query_as(
+        "select payment_id, o.version, p.version from paid_out_payments o join payments p using (payment_id)",
+    )
+    .fetch_all(&world.pool)
+    .await
+    .unwrap();
+    assert_eq!(known, [(gift.payment_id.get(), 4, 4)]);
+}
+
+#[test]
+fn a_payout_that_fails_or_is_called_off_does_not_arrive() {
+    let arrives = |status: &str| {
+        let payout = json!({"id": "po_1", "amount": 1, "currency": "usd", "status": status, "created": 1, "arrival_date": 2});
+        serde_json::from_value::<Payout>(payout).unwrap().arrives()
+    };
+    assert!(["pending", "in_transit", "paid"].into_iter().all(arrives));
+    assert!(!["canceled", "failed"].into_iter().any(arrives));
 }
 
 /// Pays out everything, once all of it is available, and matches it.

@@ -28,6 +28,7 @@ async fn history_is_added_to_and_never_rewritten() {
         "delete from payment_transitions",
         "update payment_transitions set implied = false",
         "truncate payment_attempts",
+        "delete from paid_out_payments",
     ] {
         let refused = sqlx::query(statement)
             .execute(&world.pool)

@@ -88,6 +88,8 @@ pub enum Step {
     LateCaptured,
     /// The money has arrived.
     Settled,
+    /// The money is on its way to the platform's bank account.
+    PaidOut,
     /// It can never be paid.
     Failed,
     /// Nobody paid in time.
@@ -116,6 +118,7 @@ impl Step {
             PaymentKind::Captured => Self::Captured,
             PaymentKind::LateCaptured => Self::LateCaptured,
             PaymentKind::Completed => Self::Settled,
+            PaymentKind::PaidOut => Self::PaidOut,
             PaymentKind::Failed => Self::Failed,
             PaymentKind::Expired => Self::Expired,
             PaymentKind::Cancelled => Self::Cancelled,
@@ -159,7 +162,7 @@ pub struct Stages {
     pub captured: Option<DateTime<Utc>>,
     /// It is at the platform's disposal.
     pub settled: Option<DateTime<Utc>>,
-    /// It is on its way to the campaign's bank account.
+    /// The provider has sent it on its way to the platform's bank account.
     pub paid_out: Option<DateTime<Utc>>,
 }
 
@@ -230,9 +233,10 @@ impl Timeline {
 fn moved(happening: &Happening, refunded: i64, disputed: i64) -> Option<i64> {
     match happening.kind {
         PaymentKind::Authorized => Some(happening.held),
-        PaymentKind::Captured | PaymentKind::LateCaptured | PaymentKind::Completed => {
-            Some(happening.captured)
-        }
+        PaymentKind::Captured
+        | PaymentKind::LateCaptured
+        | PaymentKind::Completed
+        | PaymentKind::PaidOut => Some(happening.captured),
         PaymentKind::PartlyRefunded | PaymentKind::Refunded => Some(happening.refunded - refunded),
         PaymentKind::RefundFailed => Some(refunded - happening.refunded),
         PaymentKind::DisputeLost => Some(happening.disputed - disputed),
@@ -253,13 +257,13 @@ impl Stages {
             let step = steps.iter().find(|told| reached.contains(&told.step));
             step.map(|told| told.at)
         };
-        let (settled, captured) = ([Step::Settled], [Step::Captured, Step::LateCaptured]);
+        let (paid_out, settled) = ([Step::PaidOut], [Step::Settled]);
+        let captured = [Step::Captured, Step::LateCaptured];
         Self {
             authorised: first(&[[Step::Held].as_slice(), &captured, &settled].concat()),
             captured: first(&[captured.as_slice(), &settled].concat()),
             settled: first(&settled),
-            // No payment tells of it yet.
-            paid_out: None,
+            paid_out: first(&paid_out),
         }
     }
 }

@@ -189,6 +189,19 @@ async fn money_that_is_taken_at_once_has_passed_every_stage_before() {
         story["stages"],
         json!({"authorised": at, "captured": at, "settled": at, "paid_out": null})
     );
+    let mut paid_out = settled.clone();
+    paid_out.kind = PaymentKind::PaidOut;
+    paid_out.version += 1;
+    paid_out.occurred_at += Duration::minutes(1);
+    service.hear(&paid_out).await;
+    let story = until_steps(&service, &made, 3).await;
+    assert_eq!(told(&story)[2], ("paid_out", Some(2500)));
+    let then = json!(paid_out.occurred_at);
+    assert_eq!(
+        story["stages"],
+        json!({"authorised": at, "captured": at, "settled": at, "paid_out": then})
+    );
+    assert_eq!(service.page(&made, "").await["status"], "COMPLETED");
 }
 
 #[tokio::test(flavor = "multi_thread")]
