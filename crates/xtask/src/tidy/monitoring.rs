@@ -10,21 +10,24 @@ const KEYWORDS: [&str; 7] = ["and", "by", "ignoring", "on", "or", "unless", "wit
 /// What Prometheus' client adds to the name of a histogram.
 const PARTS: [&str; 3] = ["_bucket", "_sum", "_count"];
 
-/// Every metric that a dashboard asks for is registered in a source file, and every service is a scrape job.
+/// Every metric that a dashboard or an alert asks for is registered in a source file, and every service is a scrape job.
 pub fn monitoring(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for (path, text) in tree
-        .files()
-        .filter(|(path, _)| path.starts_with("grafana/dashboards/"))
-    {
-        let Ok(dashboard) = serde_json::from_str::<Value>(text) else {
-            findings.push(Finding::new(path, "is no json"));
+    for (path, text) in tree.files() {
+        let asked = if path.starts_with("grafana/dashboards/") {
+            let Ok(dashboard) = serde_json::from_str::<Value>(text) else {
+                findings.push(Finding::new(path, "is no json"));
+                continue;
+            };
+            expressions(&dashboard)
+        } else if path.starts_with("grafana/rules/") {
+            let lines = text.lines();
+            let queries = lines.filter_map(|line| line.trim_start().strip_prefix("expr: "));
+            queries.map(str::to_owned).collect()
+        } else {
             continue;
         };
-        for metric in expressions(&dashboard)
-            .iter()
-            .flat_map(|expression| metrics(expression))
-        {
+        for metric in asked.iter().flat_map(|expression| metrics(expression)) {
             if !is_registered(tree, &metric) {
                 findings.push(Finding::new(
                     path,

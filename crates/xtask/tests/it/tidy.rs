@@ -424,6 +424,21 @@ fn a_dashboard_asks_only_for_metrics_that_exist() {
 }
 
 #[test]
+fn an_alert_asks_only_for_metrics_that_exist() {
+    let registered = ("services/totals/src/alarm.rs", "gauge(\"totals_drift\")");
+    let alert = |metric: &str| {
+        let text = format!("      - alert: Drift\n        expr: max by (of) ({metric}) > 0\n");
+        tidy::monitoring(&Tree::of([registered, ("grafana/rules/totals.yml", &text)]))
+    };
+    assert_eq!(alert("totals_drift"), []);
+    only(
+        &alert("totals_drifts"),
+        "grafana/rules/totals.yml",
+        "`totals_drifts`",
+    );
+}
+
+#[test]
 fn every_service_is_scraped() {
     let manifest = ("services/pledge/Cargo.toml", "");
     let scraped = ("prometheus.yml", "scrape_configs:\n  - job_name: pledge\n");
