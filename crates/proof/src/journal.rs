@@ -28,6 +28,8 @@ pub enum Kind {
     Confirm,
     /// A card whose owner is asked first; taking it moves no money yet.
     Challenge,
+    /// A card whose money is only held, for a campaign that takes it later.
+    Hold,
     /// `POST /api/pledges/{id}/cancel`.
     Cancel,
     /// `POST /api/payments/{id}/refunds`, by the operator.

@@ -281,6 +281,7 @@ fn names_are_spelt_alike_everywhere() {
             "payment.authorized",
             "payment.captured",
             "payment.completed",
+            "payment.paid_out",
             "payment.failed",
             "payment.expired",
             "payment.cancelled",

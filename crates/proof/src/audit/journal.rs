@@ -43,6 +43,7 @@ fn row(entry: &Entry) -> String {
         Kind::Payment => "payment",
         Kind::Confirm => "confirm",
         Kind::Challenge => "challenge",
+        Kind::Hold => "hold",
         Kind::Cancel => "cancel",
         Kind::Refund => "refund",
     };

@@ -38,6 +38,10 @@ pub(super) struct Client {
     next: AtomicU64,
     /// Gifts whose card was taken: what the operator may give back.
     paid: Mutex<Vec<Pledged>>,
+    /// Gifts whose money is held: what the operator may take or let go.
+    held: Mutex<Vec<Pledged>>,
+    /// The campaign whose gifts are only held.
+    patient: Uuid,
     admin: String,
     hours: Hours,
     acknowledged: Acknowledged,
@@ -108,6 +112,8 @@ impl Client {
             clock: Clock::system(),
             next: AtomicU64::new(1),
             paid: Mutex::default(),
+            held: Mutex::default(),
+            patient: world.patient,
             admin: world.admin.clone(),
             hours,
             acknowledged: Acknowledged::default(),
@@ -201,10 +207,11 @@ impl Client {
         card: &str,
     ) -> Result<bool> {
         let intent = secret.split("_secret_").next().unwrap_or_default();
-        let kind = if card == ASKING_CARD {
-            Kind::Challenge
-        } else {
-            Kind::Confirm
+        let holds = pledged.gift.campaign == self.patient;
+        let kind = match card {
+            ASKING_CARD => Kind::Challenge,
+            _ if holds => Kind::Hold,
+            _ => Kind::Confirm,
         };
         let operation = self.about(pledged, kind, Some(intent));
         let url = format!("{}/v1/payment_intents/{intent}/confirm", self.provider);
@@ -213,8 +220,9 @@ impl Client {
             .persist(&operation, || self.http.post(&url).form(&form))
             .await?;
         if answer.is_some() {
-            let mut paid = self.paid.lock().unwrap_or_else(PoisonError::into_inner);
-            paid.push(pledged.clone());
+            let kept = if holds { &self.held } else { &self.paid };
+            let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+            kept.push(pledged.clone());
         }
         Ok(answer.is_some())
     }
@@ -271,6 +279,18 @@ impl Client {
     pub(super) fn paid(&self) -> Vec<Pledged> {
         let paid = self.paid.lock();
         paid.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The gifts whose money was held so far.
+    pub(super) fn held(&self) -> Vec<Pledged> {
+        let held = self.held.lock();
+        held.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Notes that held money was taken: from now on it can be given back.
+    pub(super) fn took(&self, pledged: &Pledged) {
+        let mut paid = self.paid.lock().unwrap_or_else(PoisonError::into_inner);
+        paid.push(pledged.clone());
     }
 
     /// Reads a page, for the load that it is; a guest shows the token.

@@ -17,10 +17,11 @@ const DISPUTING_CARD: &str = "pm_card_createDispute";
 /// A card that a refund never reaches: it fails after a while.
 const CLOSED_CARD: &str = "pm_card_refundFail";
 
-/// How a gift goes, and how many of nineteen go so.
-const STORIES: [(Story, u32); 10] = [
+/// How a gift goes, and how many of twenty-one go so.
+const STORIES: [(Story, u32); 11] = [
     (Story::Pays, 4),
     (Story::PaysAtSecondTry, 2),
+    (Story::IsDeclined, 2),
     (Story::ClicksTwice, 3),
     (Story::LeavesBeforePaying, 1),
     (Story::LeavesAtOnce, 1),
@@ -35,6 +36,7 @@ const STORIES: [(Story, u32); 10] = [
 enum Story {
     Pays,
     PaysAtSecondTry,
+    IsDeclined,
     ClicksTwice,
     LeavesBeforePaying,
     LeavesAtOnce,
@@ -109,8 +111,11 @@ async fn tell(client: &Client, wish: &Operation, story: Story, asks_again: bool)
     let Some(secret) = secret else {
         return Ok(());
     };
-    if matches!(story, Story::PaysAtSecondTry) {
+    if matches!(story, Story::PaysAtSecondTry | Story::IsDeclined) {
         client.confirm(&pledged, &secret, BAD_CARD).await?;
+    }
+    if matches!(story, Story::IsDeclined) {
+        return Ok(());
     }
     let card = match story {
         Story::Proves => ASKING_CARD,

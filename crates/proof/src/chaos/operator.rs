@@ -1,5 +1,5 @@
-//! What the people of the platform do meanwhile: an admin gives money back and calls a campaign off, and the banks rule
-//! on complaints.
+//! What the people of the platform do meanwhile: an admin takes what is held or lets it go, gives money back and calls a
+//! campaign off, and the banks rule on complaints.
 
 use std::{
     sync::Arc,
@@ -13,7 +13,10 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 use xtask::fleet::Secrets;
 
-use super::{client::Client, world::World};
+use super::{
+    client::{Client, Pledged},
+    world::World,
+};
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_millis(2500);
@@ -44,8 +47,8 @@ impl Office {
         Ok(Self { token, ..stranger })
     }
 
-    /// Makes a campaign that takes gifts.
-    pub(super) async fn campaign(&self) -> Result<Uuid> {
+    /// Makes a campaign that takes gifts, by this policy of capture.
+    pub(super) async fn campaign(&self, capture: &str) -> Result<Uuid> {
         let ends_at = Clock::system().now() + chrono::Duration::days(30);
         let campaign = json!({
             "title": "A school that will not be built",
@@ -54,7 +57,7 @@ impl Office {
             "goal": { "amount": 5_000_000, "currency": "USD" },
             "ends_at": ends_at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
             "min_amount": 100,
-            "capture": "automatic",
+            "capture": capture,
         });
         let made = self.post("/api/campaigns", &campaign).await?;
         let id = made["id"].as_str().or(made["campaign"]["id"].as_str());
@@ -125,6 +128,11 @@ impl Operator {
                 let amount = if whole { all } else { some };
                 self.client.refund(pledged, amount).await?;
             }
+            if let Some(held) = self.client.held().choose(&mut self.random)
+                && self.decide(held).await
+            {
+                self.client.took(held);
+            }
             if self.random.random_bool(0.3) {
                 let _away = self.rule().await;
             }
@@ -141,6 +149,33 @@ impl Operator {
         self.client
             .contradict("nobody took the order to call a campaign off".to_owned());
         Ok(())
+    }
+
+    /// Takes what is held of a gift, or a part of it, or lets it go: of one gift always the same, under the same key.
+    /// Says whether it was taken.
+    async fn decide(&self, held: &Pledged) -> bool {
+        let word = held.payment_id.as_u128();
+        let part = 1 + i64::try_from(word % 97).unwrap_or_default();
+        let (what, body) = match word % 4 {
+            0 => ("void", None),
+            1 => ("capture", Some(json!({}))),
+            _ => (
+                "capture",
+                Some(json!({ "amount": { "amount": part, "currency": "USD" } })),
+            ),
+        };
+        let payment = held.payment_id;
+        let url = format!("{}/api/admin/payments/{payment}/{what}", self.gateway);
+        let key = Uuid::new_v5(&payment, what.as_bytes());
+        let request = self.http.post(url).bearer_auth(&self.admin);
+        let request = request.header("idempotency-key", key.to_string());
+        let takes = body.is_some();
+        let request = match &body {
+            Some(body) => request.json(body),
+            None => request,
+        };
+        let sent = request.send().await;
+        takes && sent.is_ok_and(|reply| reply.status().is_success())
     }
 
     /// Whether the campaign is known to be called off.

@@ -27,6 +27,8 @@ const LEFT: &str = "
     union all select 'calls to the provider without an answer', count(*) from payment.payments
               where retry_at is not null and outcome in ('requested', 'unknown')
     union all select 'payments to ask the provider about', count(*) from payment.payments where retry_at <= now()
+    union all select 'holds to take', count(*) from payment.captures c join payment.payments p using (payment_id)
+              where c.retry_at is not null and p.state = 'AUTHORIZED'
     union all select 'refunds without an answer', count(*) from payment.refunds
               where outcome in ('requested', 'unknown') and status = 'PENDING'
     union all select 'payments to call off', count(*) from payment.payments

@@ -82,6 +82,7 @@ impl fmt::Display for Outcome {
                 Kind::Payment => "payments opened",
                 Kind::Confirm => "cards",
                 Kind::Challenge => "asking cards",
+                Kind::Hold => "held cards",
                 Kind::Cancel => "cancellations",
                 Kind::Refund => "refunds",
             };

@@ -140,10 +140,10 @@ async fn load(world: &World, plan: &Plan, journal: &std::path::Path) -> Result<L
     let mut donors = JoinSet::new();
     for donor in 0..plan.donors {
         let client = client.clone();
-        let campaign = if donor % 4 == 3 {
-            world.doomed
-        } else {
-            world.campaign
+        let campaign = match donor % 8 {
+            3 | 7 => world.doomed,
+            5 => world.patient,
+            _ => world.campaign,
         };
         let seed = plan.seed.wrapping_mul(1000).wrapping_add(donor);
         donors.spawn(async move { donors::give(&client, campaign, seed).await });

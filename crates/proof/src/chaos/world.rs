@@ -65,6 +65,8 @@ pub(super) struct World {
     pub(super) campaign: Uuid,
     /// The campaign that is called off in the middle.
     pub(super) doomed: Uuid,
+    /// The campaign whose gifts are held until an admin takes them.
+    pub(super) patient: Uuid,
     /// An admin's access token.
     pub(super) admin: String,
     /// What the merchant shows the provider.
@@ -112,7 +114,8 @@ impl World {
         })?;
         let office = Office::open(&fleet.gateway(), &secrets).await?;
         Ok(Self {
-            doomed: office.campaign().await?,
+            doomed: office.campaign("automatic").await?,
+            patient: office.campaign("manual").await?,
             admin: office.token,
             psp_key: secrets.psp_secret_key,
             gateway: fleet.gateway(),

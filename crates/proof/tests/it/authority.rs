@@ -66,7 +66,8 @@ fn whom_an_operation_is_not_for_is_refused_and_whom_it_is_for_is_not() {
                     for base in scene.doors(&operation) {
                         let (status, code) = scene.try_door(&base, &operation, who).await;
                         statuses.push(status.as_u16().to_string());
-                        let fault = judge(&operation, who, status, code.as_deref());
+                        let exists = scene.facts.has_all_of(&operation);
+                        let fault = judge(&operation, who, status, code.as_deref(), exists);
                         faults.extend(fault.map(|fault| {
                             format!(
                                 "{operation} at {base} answered {who:?} {status} {code:?}: {fault}"
@@ -253,18 +254,25 @@ fn welcome(operation: &Operation) -> Who {
         .unwrap_or_else(|| panic!("{operation} is for nobody"))
 }
 
-/// What is wrong with this answer to this caller.
+/// What is wrong with this answer to this caller, to a request about what exists or not.
 fn judge(
     operation: &Operation,
     who: Who,
     status: StatusCode,
     code: Option<&str>,
+    exists: bool,
 ) -> Option<&'static str> {
     let refused = [
         StatusCode::UNAUTHORIZED,
         StatusCode::FORBIDDEN,
         StatusCode::NOT_FOUND,
     ];
+    // That an admin's route would find nothing there is no refusal: it must not look.
+    let refused = if operation.path.starts_with("/api/admin/") {
+        &refused[..2]
+    } else {
+        &refused[..]
+    };
     let shown_a_bad_token = matches!(who, Forger | Expired);
     if status.is_server_error() {
         return Some("a mistake of ours");
@@ -279,7 +287,9 @@ fn judge(
     if shown_a_bad_token && status == StatusCode::UNAUTHORIZED {
         return None;
     }
-    (refused[..2].contains(&status) && !judges_the_body(operation)).then_some("it is for them")
+    let denied = refused[..2].contains(&status) && !judges_the_body(operation);
+    let hidden = exists && status == StatusCode::NOT_FOUND;
+    (denied || hidden).then_some("it is for them")
 }
 
 /// The operations that all may call and that judge what stands in the body: a password, a token, a ticket.

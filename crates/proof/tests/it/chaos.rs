@@ -203,7 +203,7 @@ fn provoked(without: Option<&str>) -> Outcome {
     let plan = Plan {
         kinds: Vec::new(),
         provider: Some(json!({
-            "seed": 1, "duplicate": 0.5, "reorder": 0.5,
+            "seed": 1, "duplicate": 0.9, "reorder": 0.5,
             "delay": { "probability": 0.2, "max_ms": 300 },
         })),
         without: without.map(str::to_owned),

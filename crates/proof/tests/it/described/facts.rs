@@ -81,6 +81,13 @@ impl Facts {
         parts.join("/")
     }
 
+    /// Whether its path names only what exists.
+    pub fn has_all_of(&self, operation: &Operation) -> bool {
+        let parts: Vec<&str> = operation.path.split('/').collect();
+        let mut places = parts.windows(2).filter(|pair| pair[1].starts_with('{'));
+        places.all(|pair| self.ids.contains_key(pair[0]))
+    }
+
     fn parameter(&self, operation: &Operation, parameter: &Value) -> Value {
         match &parameter["example"] {
             Value::Null => self.made(operation, &parameter["schema"], 0),
