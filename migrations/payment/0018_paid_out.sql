@@ -8,3 +8,4 @@ create table paid_out_payments (
 );
 create trigger paid_out_payments_append_only before update or delete or truncate on paid_out_payments
     for each statement execute function history_is_append_only();
+create index payouts_by_time on payouts (created_at, payout);

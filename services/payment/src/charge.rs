@@ -321,13 +321,7 @@ impl Charges {
             was,
         };
         let trace_id = telemetry::trace_id();
-        let made = Made {
-            change: &change,
-            cause: "provider.refused",
-            psp_event: None,
-            trace_id: trace_id.as_deref(),
-            traceparent: transition::trace(&payment, &change),
-        };
+        let made = Made::by("provider.refused", trace_id.as_deref(), &payment, &change);
         transition::write(&mut tx, &[saved], &[made]).await?;
         tx.commit().await?;
         tracing::info!(payment.id = %id, kind = change.event.kind(), "the payment can never be made");

@@ -175,13 +175,7 @@ async fn write(
     cause: &str,
 ) -> Result<(), sqlx::Error> {
     let trace_id = telemetry::trace_id();
-    let made = Made {
-        change,
-        cause,
-        psp_event: None,
-        trace_id: trace_id.as_deref(),
-        traceparent: transition::trace(payment, change),
-    };
+    let made = Made::by(cause, trace_id.as_deref(), payment, change);
     transition::write(tx, &[Saved { payment, was }], &[made]).await?;
     tracing::info!(payment.id = %payment.payment_id, kind = change.event.kind(), cause, "a payment moved");
     Ok(())

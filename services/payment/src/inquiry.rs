@@ -128,13 +128,7 @@ pub async fn apply(
     if recorded || !changes.is_empty() {
         let made: Vec<Made<'_>> = changes
             .iter()
-            .map(|(change, cause)| Made {
-                change,
-                cause,
-                psp_event: None,
-                trace_id: None,
-                traceparent: transition::trace(&payment, change),
-            })
+            .map(|(change, cause)| Made::by(cause, None, &payment, change))
             .collect();
         let saved = Saved {
             payment: &payment,

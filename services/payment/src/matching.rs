@@ -348,7 +348,7 @@ impl Matcher<'_> {
                 kind: Kind::Reconciliation,
                 subject: difference.subject.clone(),
                 payment_id: difference.payment_id,
-                amount: None,
+                amount: difference.money(),
                 detail: format!(
                     "the provider's account and the books differ: {}",
                     difference.fit.as_str()

@@ -127,13 +127,7 @@ impl Held {
         let made: Vec<Made<'_>> = learned
             .changes
             .iter()
-            .map(|caused| Made {
-                change: &caused.change,
-                cause: &caused.cause,
-                psp_event: None,
-                trace_id,
-                traceparent: transition::trace(&self.payment, &caused.change),
-            })
+            .map(|caused| Made::by(&caused.cause, trace_id, &self.payment, &caused.change))
             .collect();
         if !made.is_empty() {
             let saved = Saved {

@@ -44,13 +44,7 @@ pub async fn tell(app: &App, payout: &Payout, found: &[PaymentId]) -> Result<(),
             .map(|(payment, (was, _))| Saved { payment, was: *was })
             .collect();
         let made: Vec<Made<'_>> = pairs()
-            .map(|(payment, (_, change))| Made {
-                change,
-                cause: CAUSE,
-                psp_event: None,
-                trace_id: None,
-                traceparent: transition::trace(payment, change),
-            })
+            .map(|(payment, (_, change))| Made::by(CAUSE, None, payment, change))
             .collect();
         let versions: Vec<(PaymentId, i64)> = held
             .iter()

@@ -238,13 +238,7 @@ async fn restate(
         .collect();
     let made: Vec<Made<'_>> = changed
         .iter()
-        .map(|(_, payment, change)| Made {
-            change,
-            cause: CAUSE,
-            psp_event: None,
-            trace_id: None,
-            traceparent: transition::trace(payment, change),
-        })
+        .map(|(_, payment, change)| Made::by(CAUSE, None, payment, change))
         .collect();
     let restated: Vec<Restated> = changed
         .iter()

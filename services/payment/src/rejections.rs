@@ -1,4 +1,4 @@
-//! Deliveries that were not believed: a few of the newest are kept, so that a person can see what somebody tries. They
+//! Deliveries that were not believed, or could not be read: a few of the newest are kept, so that a person can see what somebody tries. They
 //! are counted all, and nothing is ever concluded from them.
 
 use std::sync::{Mutex, PoisonError};
@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use chassis::telemetry;
 use chrono::{DateTime, Duration, Utc};
 
-use crate::{app::App, db::webhooks, signature::BadSignature};
+use crate::{app::App, db::webhooks};
 
 /// How many are kept a minute.
 const A_MINUTE: u32 = 60;
@@ -21,7 +21,7 @@ pub struct Rejections(Mutex<(DateTime<Utc>, u32)>);
 
 impl Rejections {
     /// Keeps a delivery, unless the minute has had enough of them. Where it cannot be written it is only counted.
-    pub async fn keep(&self, app: &App, why: BadSignature, body: &[u8], headers: Option<String>) {
+    pub async fn keep(&self, app: &App, why: &'static str, body: &[u8], headers: Option<String>) {
         let now = app.clock.now();
         if !self.admits(now) {
             return;
@@ -29,7 +29,7 @@ impl Rejections {
         let sealed = app.sealer.seal(OWNER, &body[..body.len().min(BODY)]);
         let trace_id = telemetry::trace_id();
         let (headers, trace_id) = (headers.as_deref(), trace_id.as_deref());
-        let kept = webhooks::reject(app.db.pool(), why.as_str(), &sealed, headers, trace_id, now);
+        let kept = webhooks::reject(app.db.pool(), why, &sealed, headers, trace_id, now);
         if let Err(error) = kept.await {
             tracing::warn!(%error, "a delivery that was not believed is not kept");
         }

@@ -33,6 +33,24 @@ pub struct Made<'a> {
     pub traceparent: Option<String>,
 }
 
+impl<'a> Made<'a> {
+    /// A change that no event of the provider's brought, with the request behind it where there is one.
+    pub fn by(
+        cause: &'a str,
+        trace_id: Option<&'a str>,
+        payment: &Payment,
+        change: &'a Change,
+    ) -> Self {
+        Self {
+            change,
+            cause,
+            psp_event: None,
+            trace_id,
+            traceparent: trace(payment, change),
+        }
+    }
+}
+
 /// Writes changed payments and what was changed of them, in their order.
 ///
 /// # Errors

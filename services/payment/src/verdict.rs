@@ -106,7 +106,7 @@ pub fn doubt(ruled: &Ruled<'_>) -> Option<Exception> {
         kind,
         subject,
         payment_id: ruled.payment_id,
-        amount: None,
+        amount: notice.money(),
         detail: format!(
             "{}: {}",
             notice.kind,

@@ -2,9 +2,51 @@
 
 use chrono::{DateTime, Utc};
 use common::ids::PaymentId;
-use sqlx::PgConnection;
+use sqlx::{PgConnection, PgExecutor};
 
 use crate::domain::{Fit, Payout, Transaction};
+
+/// A payout as it was kept.
+#[derive(sqlx::FromRow)]
+pub struct Kept {
+    /// Its id.
+    pub payout: String,
+    /// Its currency, in lower case.
+    pub currency: String,
+    /// In minor units.
+    pub amount_minor: i64,
+    /// Where it stood when it was looked at last.
+    pub status: String,
+    /// When it arrives.
+    pub arrives_at: DateTime<Utc>,
+    /// Of how many entries of our account it is made.
+    pub entries: i64,
+    /// How many of them are in the books as they should be.
+    pub matched: i64,
+}
+
+/// The payouts that were made in this time, earliest first.
+pub async fn made(
+    executor: impl PgExecutor<'_>,
+    from: DateTime<Utc>,
+    until: DateTime<Utc>,
+    limit: i64,
+) -> Result<Vec<Kept>, sqlx::Error> {
+    // The provider tells whole seconds.
+    sqlx::query_as(
+        "select payout, currency, amount_minor, status, arrives_at, counted.entries, counted.matched
+         from payouts p
+         cross join lateral (select count(*) as entries, count(*) filter (where verdict = 'MATCHED') as matched
+                             from payout_items i where i.payout = p.payout) counted
+         where created_at >= date_trunc('second', $1::timestamptz) and created_at < $2
+         order by created_at, payout limit $3",
+    )
+    .bind(from)
+    .bind(until)
+    .bind(limit)
+    .fetch_all(executor)
+    .await
+}
 
 /// Keeps payouts as they stand now.
 pub async fn keep(connection: &mut PgConnection, payouts: &[Payout]) -> Result<(), sqlx::Error> {

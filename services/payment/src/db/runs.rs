@@ -1,7 +1,10 @@
 //! Runs that match the provider's account with the books, and the differences that they found.
 
 use chrono::{DateTime, Utc};
-use common::ids::{PaymentId, UserId};
+use common::{
+    ids::{PaymentId, UserId},
+    money::{Currency, Money},
+};
 use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
@@ -52,6 +55,14 @@ pub struct Difference {
     pub there: Option<i64>,
     /// What the books have.
     pub here: Option<i64>,
+}
+
+impl Difference {
+    /// What the provider has, or else the books; none in a currency that we do not know.
+    pub fn money(&self) -> Option<Money> {
+        let currency = Currency::parse(self.currency.as_deref()?).ok()?;
+        Some(Money::new(self.there.or(self.here)?, currency))
+    }
 }
 
 /// A difference as it was stored.

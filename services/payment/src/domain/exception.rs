@@ -88,7 +88,7 @@ impl Kind {
             ),
             Self::EvidenceDue => (
                 "submit_evidence",
-                "send the evidence in the provider's dashboard before it is due",
+                "send the evidence before it is due, by POST /api/admin/disputes/{id}/evidence",
             ),
             Self::RefundFailed => (
                 "refund_otherwise",

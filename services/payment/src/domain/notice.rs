@@ -3,7 +3,11 @@
 //! Everything that is signed gets a [`Notice`], whatever fields it lacks and whatever type it has: a delivery that
 //! could not be read would be sent again for days, and an unknown one is no mistake.
 
-use common::{events::Failure, ids::PaymentId};
+use common::{
+    events::Failure,
+    ids::PaymentId,
+    money::{Currency, Money},
+};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -29,6 +33,16 @@ pub struct Notice {
     pub kind: String,
     /// What it is about.
     pub about: About,
+}
+
+impl Notice {
+    /// The money that it tells of, where it does.
+    pub fn money(&self) -> Option<Money> {
+        match &self.about {
+            About::Intent(news) => news.money(),
+            About::Nothing(_) | About::Unreadable(_) | About::Charge { .. } => None,
+        }
+    }
 }
 
 /// What a delivery is about.
@@ -60,6 +74,19 @@ pub struct News {
     pub currency: String,
     /// What happened to it.
     pub what: What,
+}
+
+impl News {
+    /// What was taken or held by it, or else what the intent is for; none in a currency that we do not know.
+    pub fn money(&self) -> Option<Money> {
+        let minor = match self.what {
+            What::Captured { taken } => taken,
+            What::Authorized { held } => held,
+            What::Noted | What::Declined(_) | What::Cancelled(_) => self.amount,
+        };
+        let currency = Currency::parse(&self.currency.to_uppercase()).ok()?;
+        Some(Money::new(minor, currency))
+    }
 }
 
 /// What happened to an intent.

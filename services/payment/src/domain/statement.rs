@@ -54,7 +54,7 @@ pub struct Corrected {
 pub struct Figures {
     /// Taken from donors for it: the gifts, without what they added for the platform.
     pub gross: Money,
-    /// Charged to the campaign.
+    /// Charged to the campaign; the provider's own fee is borne by the platform.
     pub fees: Money,
     /// Given back, less what came back.
     pub refunds: Money,

@@ -116,12 +116,16 @@ async fn receive(
             REFUSED.with_label_values(&[why.as_str()]).inc();
             tracing::warn!(reason = why.as_str(), "a webhook delivery was not believed");
             app.rejections
-                .keep(app, why, &body, harmless(headers))
+                .keep(app, why.as_str(), &body, harmless(headers))
                 .await;
             return Err(Error::BadSignature);
         }
     };
-    let notice = Notice::read(&body, app.settings.livemode).map_err(|_| Error::MalformedEvent)?;
+    let Ok(notice) = Notice::read(&body, app.settings.livemode) else {
+        let headers = harmless(headers);
+        app.rejections.keep(app, "unreadable", &body, headers).await;
+        return Err(Error::MalformedEvent);
+    };
     let delivery = Delivery {
         body: app.sealer.seal(notice.event_id.as_bytes(), &body),
         notice,

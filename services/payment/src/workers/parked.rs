@@ -54,7 +54,7 @@ async fn judge(app: &App, waiting: &Waiting) -> Result<(), Error> {
     let Some(delivery) = replay::load(app, &waiting.event_id, Source::Parked, None).await? else {
         return Ok(());
     };
-    let kind = delivery.notice.kind.clone();
+    let (kind, amount) = (delivery.notice.kind.clone(), delivery.notice.money());
     let judged = app.court.commit(delivery).await?;
     if judged.verdict != Verdict::Parked {
         let verdict = judged.verdict.as_str();
@@ -75,7 +75,7 @@ async fn judge(app: &App, waiting: &Waiting) -> Result<(), Error> {
             kind: Kind::Parked,
             subject: waiting.event_id.clone(),
             payment_id: None,
-            amount: None,
+            amount,
             detail: format!("{kind} about a payment that we do not know"),
             due_at: None,
         };

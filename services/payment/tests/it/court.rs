@@ -131,6 +131,13 @@ async fn what_cannot_be_stored_is_refused() {
         assert_eq!(reply.status(), StatusCode::BAD_REQUEST, "{body}");
         assert_eq!(problem_code(reply).await, "malformed_event", "{body}");
     }
+    let kept: i64 = sqlx::query_scalar(
+        "select count(*) from webhook_rejections where reason = 'unreadable' and headers is not null",
+    )
+    .fetch_one(&world.pool)
+    .await
+    .unwrap();
+    assert_eq!(kept, 5, "each can be looked at all the same");
     let padding = |size: usize| {
         json!({"id": "evt_big", "type": "ping", "padding": "x".repeat(size)}).to_string()
     };

@@ -1,6 +1,6 @@
 //! Money on an ended payment, and money that nobody asked for: none is lost, none is counted twice.
 
-use common::events::CampaignStatus;
+use common::{events::CampaignStatus, ids::PaymentId};
 use serde_json::json;
 use testkit::eventually;
 
@@ -128,25 +128,68 @@ async fn money_for_a_campaign_that_takes_no_gifts_goes_back() {
     assert_eq!(decided(&world, &gift).await.0, "REFUND");
 }
 
+/// A payment that ended here while it could still be paid at the provider, and the next one of its pledge.
+async fn with_a_second(world: &World, gift: &Gift) -> (Open, Open, Gift) {
+    let first = world.open(gift).await;
+    let told = json!({"status": "canceled", "cancellation_reason": "automatic"});
+    let ended = gift.news("payment_intent.canceled", &first.intent, &told);
+    assert_eq!(world.verdict(&ended).await, "APPLIED");
+    let second = world.open(gift).await;
+    assert_ne!(first.intent, second.intent);
+    let next = Gift {
+        payment_id: PaymentId::of(gift.ticket.pledge_id, 2),
+        ..gift.clone()
+    };
+    assert_eq!(world.state(&next).await, "PENDING");
+    (first, second, next)
+}
+
+/// The first intent is paid after all, and all of it goes back, once.
+async fn the_first_is_paid_and_goes_back(world: &World, gift: &Gift, first: &Open) {
+    let paid = world.psp.confirm(first, "pm_card_visa").await;
+    assert!(paid.status().is_success());
+    for _ in 0..3 {
+        world.deliver(&gift.captured(&first.intent)).await;
+    }
+    assert_eq!(decided(world, gift).await.0, "REFUND");
+    world.until(gift, "REFUNDED").await;
+    let refunds: Vec<(String, i64, String)> =
+        sqlx::query_as("select cause, amount_minor, status from refunds")
+            .fetch_all(&world.pool)
+            .await
+            .unwrap();
+    let once = ("LATE_CAPTURE".to_owned(), 2500, "SUCCEEDED".to_owned());
+    assert_eq!(refunds, [once]);
+    assert_eq!(world.psp.ledger().await["totals"]["usd"]["refunded"], 2500);
+}
+
 #[tokio::test]
-async fn money_beside_another_payment_of_the_pledge_goes_back() {
+async fn money_beside_another_live_payment_of_the_pledge_goes_back_and_that_one_can_be_paid() {
     let world = world().await;
     let gift = world.gift();
     campaign_is(&world, &gift, CampaignStatus::Active).await;
-    let open = paid_too_late(&world, &gift, "automatic").await;
-    sqlx::query(
-        "insert into payments (payment_id, pledge_id, campaign_id, donor_ref, contact_id, attempt, state, amount_minor,
-                               currency, capture, psp_key, psp_request, expires_at, version, created_at, updated_at)
-         select gen_random_uuid(), pledge_id, campaign_id, donor_ref, contact_id, 2, 'PENDING', amount_minor,
-                currency, capture, 'pay:2', psp_request, expires_at, 1, created_at, updated_at
-         from payments where payment_id = $1",
-    )
-    .bind(gift.payment_id.get())
-    .execute(&world.pool)
-    .await
-    .unwrap();
-    world.deliver(&gift.captured(&open.intent)).await;
-    assert_eq!(decided(&world, &gift).await.0, "REFUND");
+    let (first, second, next) = with_a_second(&world, &gift).await;
+    the_first_is_paid_and_goes_back(&world, &gift, &first).await;
+    assert_eq!(world.state(&next).await, "PENDING");
+    assert_eq!(world.psp.status(&second).await, "requires_payment_method");
+    let paid = world.psp.confirm(&second, "pm_card_visa").await;
+    assert!(paid.status().is_success());
+    world.until(&next, "COMPLETED").await;
+    assert_eq!(captured_sets(&world, &next, "captured").await, 1);
+}
+
+#[tokio::test]
+async fn money_beside_another_captured_payment_of_the_pledge_goes_back_and_that_one_stays() {
+    let world = world().await;
+    let gift = world.gift();
+    campaign_is(&world, &gift, CampaignStatus::Active).await;
+    let (first, second, next) = with_a_second(&world, &gift).await;
+    let paid = world.psp.confirm(&second, "pm_card_visa").await;
+    assert!(paid.status().is_success());
+    world.until(&next, "COMPLETED").await;
+    the_first_is_paid_and_goes_back(&world, &gift, &first).await;
+    assert_eq!(world.state(&next).await, "COMPLETED");
+    assert_eq!(world.payment(&next).await["refunded"]["amount"], 0);
 }
 
 #[tokio::test]

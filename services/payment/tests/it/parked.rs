@@ -7,7 +7,7 @@ use serde_json::json;
 use testkit::eventually;
 
 use crate::{
-    reconcile::{brisk, open_matter},
+    reconcile::{brisk, matters_amount, open_matter},
     world::{Gift, Plan, World},
 };
 
@@ -118,6 +118,7 @@ async fn a_parked_event_whose_payment_does_not_come_is_a_matter_for_a_person_unt
         open_matter(&world, "PARKED", &event).await
     })
     .await;
+    assert_eq!(matters_amount(&world, &event).await, (2500, "USD".into()));
     payment_comes(&world).await;
     world.until(&gift, "CAPTURED").await;
     eventually("nobody is asked any more", async || {

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::{
     bank::Paid,
-    reconcile::{brisk, open_matter},
+    reconcile::{brisk, matters_amount, open_matter},
     telling::Ear,
     world::{Gift, Plan, SECRET_KEY, World},
 };
@@ -103,6 +103,16 @@ async fn a_payouts_charges_are_matched_with_their_settlements() {
     let run = paid_out(&world).await;
     assert_eq!(run["matched"], 2, "{run}");
     assert_eq!(run["differences"], json!([]));
+    let [payout] = run["payouts"].as_array().unwrap().as_slice() else {
+        panic!("{run}");
+    };
+    // The payout's own entry is one of them, and concerns no payment.
+    assert_eq!(
+        (&payout["entries"], &payout["matched"]),
+        (&json!(3), &json!(2))
+    );
+    assert_eq!(payout["currency"], "USD");
+    assert!(payout["amount_minor"].as_i64().unwrap() > 0, "{payout}");
     let mut items: Vec<(String, String, Option<Uuid>)> = sqlx::query_as(
         "select txn, verdict, payment_id from payout_items where kind = 'charge' order by txn",
     )
@@ -350,6 +360,13 @@ async fn what_the_books_do_not_have_or_have_otherwise_is_told() {
         .unwrap();
     let metrics = metrics.text().await.unwrap();
     assert!(metrics.contains("reconciliation_differences{kind=\"AMOUNT_DIFF\"}"));
+    let (amount, currency) = matters_amount(&world, &missing).await;
+    let told = found["differences"].as_array().unwrap().iter();
+    let told = told.clone().find(|it| it["subject"] == *missing).unwrap();
+    assert_eq!(
+        (&told["psp_minor"], &told["currency"]),
+        (&json!(amount), &json!(currency))
+    );
     // Set right, a later run closes the matter.
     sqlx::query("update payments set captured_minor = 2500 where payment_id = $1")
         .bind(changed.payment_id.get())

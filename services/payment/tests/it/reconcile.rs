@@ -242,6 +242,15 @@ pub async fn open_matter(world: &World, kind: &str, subject: &str) -> Option<Str
     .unwrap()
 }
 
+/// How much money a matter is about.
+pub async fn matters_amount(world: &World, subject: &str) -> (i64, String) {
+    sqlx::query_as("select amount_minor, currency from exceptions where subject = $1")
+        .bind(subject)
+        .fetch_one(&world.pool)
+        .await
+        .unwrap()
+}
+
 #[tokio::test]
 async fn a_provider_that_is_too_busy_is_left_alone_and_asked_again() {
     let world = quiet_world().await;

@@ -7,9 +7,13 @@ use http::header;
 use uuid::Uuid;
 
 use super::view::ReconciliationRun;
-use crate::{App, db::runs, error::Error};
+use crate::{
+    App,
+    db::{payouts, runs},
+    error::Error,
+};
 
-/// How many differences are told.
+/// How many differences are told, and how many payouts.
 const SHOWN: i64 = 1_000;
 
 /// A run, and once it is done what it found. For admins.
@@ -27,6 +31,7 @@ pub async fn get(
         .await?
         .ok_or(Error::NotFound)?;
     let differences = runs::differences(app.db.pool(), id, SHOWN).await?;
-    let view = ReconciliationRun::of(run, differences);
+    let payouts = payouts::made(app.db.pool(), run.from_time, run.until_time, SHOWN).await?;
+    let view = ReconciliationRun::of(run, differences, payouts);
     Ok(([(header::CACHE_CONTROL, "no-store")], Json(view)))
 }

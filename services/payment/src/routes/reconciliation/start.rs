@@ -43,7 +43,7 @@ pub async fn start(State(app): State<App>, claim: Claim, Admin(by): Admin) -> Re
     };
     let reply = Reply::json(
         StatusCode::ACCEPTED,
-        &ReconciliationRun::of(run.clone(), Vec::new()),
+        &ReconciliationRun::of(run.clone(), Vec::new(), Vec::new()),
     );
     let mut tx = app.db.begin().await?;
     if let Joined::Replay(earlier) = idempotency::join(&mut tx, &claim, &reply).await? {

@@ -6,7 +6,10 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::db::runs::{Run, Stored};
+use crate::db::{
+    payouts::Kept,
+    runs::{Run, Stored},
+};
 
 /// A run that matches the provider's account with the books.
 #[derive(Serialize, ToSchema)]
@@ -30,6 +33,8 @@ pub struct ReconciliationRun {
     amount_diff: i64,
     /// The first differences, once it is done.
     differences: Vec<ReconciliationDifference>,
+    /// The first payouts that were made in its time, as far as they are known.
+    payouts: Vec<MatchedPayout>,
     created_at: DateTime<Utc>,
     finished_at: Option<DateTime<Utc>>,
 }
@@ -50,9 +55,41 @@ pub struct ReconciliationDifference {
     local_minor: Option<i64>,
 }
 
+/// A payout, and how much of it is in the books.
+#[derive(Serialize, ToSchema)]
+pub struct MatchedPayout {
+    /// The provider's payout.
+    #[schema(example = "po_1OaFDbEcg9tTZuTgNYmX0PKB")]
+    id: String,
+    currency: String,
+    /// In minor units.
+    amount_minor: i64,
+    /// Where it stood when it was looked at last.
+    status: String,
+    arrives_at: DateTime<Utc>,
+    /// Of how many entries of the provider's account it is made, its own among them.
+    entries: i64,
+    /// How many of them are in the books as they should be.
+    matched: i64,
+}
+
+impl From<Kept> for MatchedPayout {
+    fn from(kept: Kept) -> Self {
+        Self {
+            id: kept.payout,
+            currency: kept.currency.to_uppercase(),
+            amount_minor: kept.amount_minor,
+            status: kept.status,
+            arrives_at: kept.arrives_at,
+            entries: kept.entries,
+            matched: kept.matched,
+        }
+    }
+}
+
 impl ReconciliationRun {
-    /// A run with its differences.
-    pub fn of(run: Run, differences: Vec<Stored>) -> Self {
+    /// A run with its differences, and the payouts of its time.
+    pub fn of(run: Run, differences: Vec<Stored>, payouts: Vec<Kept>) -> Self {
         Self {
             id: run.id,
             state: run.state,
@@ -64,6 +101,7 @@ impl ReconciliationRun {
             missing_psp: run.missing_psp,
             amount_diff: run.amount_diff,
             differences: differences.into_iter().map(Into::into).collect(),
+            payouts: payouts.into_iter().map(Into::into).collect(),
             created_at: run.created_at,
             finished_at: run.finished_at,
         }
