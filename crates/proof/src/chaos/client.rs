@@ -15,7 +15,7 @@ use reqwest::{RequestBuilder, StatusCode, redirect};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{enough::Acknowledged, world::World};
+use super::{enough::Acknowledged, gifts::Gifts, world::World};
 use crate::journal::{Entry, Journal, Kind, Outcome};
 
 /// How long a client waits for an answer before it asks again.
@@ -37,9 +37,9 @@ pub(super) struct Client {
     clock: Clock,
     next: AtomicU64,
     /// Gifts whose card was taken: what the operator may give back.
-    paid: Mutex<Vec<Pledged>>,
+    pub(super) paid: Gifts,
     /// Gifts whose money is held: what the operator may take or let go.
-    held: Mutex<Vec<Pledged>>,
+    pub(super) held: Gifts,
     /// The campaign whose gifts are only held.
     patient: Uuid,
     admin: String,
@@ -111,8 +111,8 @@ impl Client {
             journal: Journal::create(journal)?,
             clock: Clock::system(),
             next: AtomicU64::new(1),
-            paid: Mutex::default(),
-            held: Mutex::default(),
+            paid: Gifts::default(),
+            held: Gifts::default(),
             patient: world.patient,
             admin: world.admin.clone(),
             hours,
@@ -221,8 +221,7 @@ impl Client {
             .await?;
         if answer.is_some() {
             let kept = if holds { &self.held } else { &self.paid };
-            let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
-            kept.push(pledged.clone());
+            kept.add(pledged);
         }
         Ok(answer.is_some())
     }
@@ -273,24 +272,6 @@ impl Client {
         };
         self.persist(&operation, request).await?;
         Ok(())
-    }
-
-    /// The gifts whose card was taken so far.
-    pub(super) fn paid(&self) -> Vec<Pledged> {
-        let paid = self.paid.lock();
-        paid.unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// The gifts whose money was held so far.
-    pub(super) fn held(&self) -> Vec<Pledged> {
-        let held = self.held.lock();
-        held.unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Notes that held money was taken: from now on it can be given back.
-    pub(super) fn took(&self, pledged: &Pledged) {
-        let mut paid = self.paid.lock().unwrap_or_else(PoisonError::into_inner);
-        paid.push(pledged.clone());
     }
 
     /// Reads a page, for the load that it is; a guest shows the token.

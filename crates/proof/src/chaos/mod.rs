@@ -6,6 +6,7 @@
 mod client;
 mod donors;
 mod enough;
+mod gifts;
 mod operator;
 mod perform;
 mod proxy;

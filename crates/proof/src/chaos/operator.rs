@@ -121,17 +121,18 @@ impl Operator {
             if !is_off && Instant::now() > middle {
                 is_off = self.call_off().await;
             }
-            if let Some(pledged) = self.client.paid().choose(&mut self.random) {
+            if let Some(pledged) = self.client.paid.all().choose(&mut self.random) {
                 let all = pledged.gift.amount;
                 let some = self.random.random_range(1..=all);
                 let whole = self.random.random_bool(0.4);
                 let amount = if whole { all } else { some };
                 self.client.refund(pledged, amount).await?;
             }
-            if let Some(held) = self.client.held().choose(&mut self.random)
+            if let Some(held) = self.client.held.all().choose(&mut self.random)
                 && self.decide(held).await
             {
-                self.client.took(held);
+                // From now on it can be given back.
+                self.client.paid.add(held);
             }
             if self.random.random_bool(0.3) {
                 let _away = self.rule().await;
