@@ -36,6 +36,19 @@ pub enum Kind {
     Refund,
 }
 
+impl Kind {
+    /// All of them, as a gift goes through them.
+    pub const ALL: [Self; 7] = [
+        Self::Pledge,
+        Self::Payment,
+        Self::Confirm,
+        Self::Challenge,
+        Self::Hold,
+        Self::Cancel,
+        Self::Refund,
+    ];
+}
+
 /// What the client learnt from one try, or from all tries of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

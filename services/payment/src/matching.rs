@@ -249,45 +249,37 @@ impl Matcher<'_> {
             .filter_map(|entry| Some((entry, entry.moved()?)))
             .partition(|(_, moved)| *moved == EntryKind::Charge);
         let txns: Vec<&str> = charges.iter().map(|(it, _)| it.id.as_str()).collect();
-        let mut here = settlements::by(pool, &txns).await?;
-        let mut asked = HashMap::new();
-        let settled: HashSet<&str> = here.iter().map(|it| it.txn.as_str()).collect();
-        let unsettled: Vec<_> = charges
-            .iter()
-            .filter(|(entry, _)| entry.is_available() && !settled.contains(entry.id.as_str()))
-            .collect();
-        for (entry, moved) in &unsettled {
-            let found = self.payment_of(*moved, entry).await?;
-            asked.insert(entry.id.as_str(), found);
-            if let Some(id) = found {
-                inquiry::ask(self.app, id).await?;
-            }
-        }
-        if !unsettled.is_empty() {
-            here = settlements::by(pool, &txns).await?;
-        }
         let rows: Vec<_> = back
             .iter()
             .filter_map(|(it, moved)| Some((it.id.as_str(), it.object()?, *moved)))
             .map(|(txn, object, moved)| (txn, object, moved == EntryKind::RefundFailure))
             .collect();
-        let mut gone = settlements::gone_back(pool, &rows).await?;
-        let known: HashSet<&str> = gone.iter().map(|it| it.txn.as_str()).collect();
+        let look = async || -> Result<Vec<Settled>, sqlx::Error> {
+            let mut here = settlements::by(pool, &txns).await?;
+            here.extend(settlements::gone_back(pool, &rows).await?);
+            Ok(here)
+        };
+        let mut here = look().await?;
+        let known: HashSet<&str> = here.iter().map(|it| it.txn.as_str()).collect();
+        let mut asked = HashMap::new();
         let mut learned = HashSet::new();
-        for (entry, moved) in back {
-            if known.contains(entry.id.as_str()) {
+        for (entry, moved) in charges.iter().chain(&back) {
+            let charge = *moved == EntryKind::Charge;
+            // What is not available yet cannot have been settled.
+            if known.contains(entry.id.as_str()) || (charge && !entry.is_available()) {
                 continue;
             }
-            let found = self.payment_of(moved, entry).await?;
+            let found = self.payment_of(*moved, entry).await?;
             asked.insert(entry.id.as_str(), found);
-            if let Some(id) = found.filter(|id| learned.insert(*id)) {
-                money_back::ask(self.app, id).await?;
+            match found.filter(|id| learned.insert((charge, *id))) {
+                Some(id) if charge => drop(inquiry::ask(self.app, id).await?),
+                Some(id) => money_back::ask(self.app, id).await?,
+                None => {}
             }
         }
         if !learned.is_empty() {
-            gone = settlements::gone_back(pool, &rows).await?;
+            here = look().await?;
         }
-        here.extend(gone);
         let here = here.into_iter().map(|it| (it.txn.clone(), it)).collect();
         Ok((here, asked))
     }

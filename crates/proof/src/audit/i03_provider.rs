@@ -80,8 +80,9 @@ const NEVER_MADE: &str = "
     where (p.captured_minor > 0 or p.state in ('CAPTURED', 'COMPLETED', 'REFUNDED')) and i.intent is null
     order by 1";
 
+/// A hold of which no payment knows is named by its intent.
 const HELD_OTHERWISE: &str = "
-    select p.payment_id::text from payment.payments p
+    select coalesce(p.payment_id::text, i.intent) from payment.payments p
     full join (select * from psp_intents where status = 'requires_capture') i on i.payment_id = p.payment_id
     where (i.intent is not null and (p.state is distinct from 'AUTHORIZED' or p.authorized_minor <> i.held))
        or (p.state = 'AUTHORIZED' and i.intent is null)

@@ -8,7 +8,7 @@ use std::{
 use crate::journal::Kind;
 
 /// What is counted, and how many of each have to be acknowledged.
-pub(super) const ENOUGH: [(Kind, usize); 5] = [
+const ENOUGH: [(Kind, usize); 5] = [
     (Kind::Pledge, 11),
     (Kind::Payment, 11),
     (Kind::Confirm, 11),

@@ -9,10 +9,15 @@ use super::client::Pledged;
 pub(super) struct Gifts(Mutex<Vec<Pledged>>);
 
 impl Gifts {
-    /// Keeps one in mind.
+    /// Keeps one in mind, once.
     pub(super) fn add(&self, pledged: &Pledged) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.push(pledged.clone());
+        if all
+            .iter()
+            .all(|known| known.payment_id != pledged.payment_id)
+        {
+            all.push(pledged.clone());
+        }
     }
 
     /// All so far.

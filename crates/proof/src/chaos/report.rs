@@ -42,7 +42,7 @@ pub struct Outcome {
     /// The seed that it was run with.
     pub seed: u64,
     /// What clients saw.
-    pub seen: [(Kind, Seen); 5],
+    pub seen: [(Kind, Seen); Kind::ALL.len()],
     /// Processes that ended without being asked to.
     pub deaths: Vec<String>,
     /// What the audit found. What clients noticed by themselves is in it, and so is what did not come to rest.

@@ -16,7 +16,6 @@ use xtask::{
 use super::{
     client::{Client, Hours},
     donors,
-    enough::ENOUGH,
     operator::Operator,
     perform::Performer,
     quiet,
@@ -106,7 +105,7 @@ pub async fn run(options: Options, plan: &Plan) -> Result<Outcome> {
     world.stop();
     let outcome = Outcome {
         seed: plan.seed,
-        seen: ENOUGH.map(|(kind, _)| (kind, Seen::of(kind, &entries))),
+        seen: journal::Kind::ALL.map(|kind| (kind, Seen::of(kind, &entries))),
         deaths,
         report,
     };

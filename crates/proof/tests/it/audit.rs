@@ -26,9 +26,15 @@ pub struct Past {
     /// Audited while the services still ran.
     report: Report,
     /// A gift that was paid.
-    paid: Gift,
+    pub paid: Gift,
     /// A gift that was not.
-    open: Gift,
+    pub open: Gift,
+    /// A gift whose money is held.
+    pub held: Gift,
+    /// A gift of which a part was given back.
+    pub refunded: Gift,
+    /// A gift that the bank of its donor has taken back.
+    pub disputed: Gift,
 }
 
 #[test]
@@ -151,36 +157,6 @@ fn a_row_changed_behind_the_services_back_breaks_its_invariant() {
             copy.change(&change.replace("{}", payment));
             breaks(&copy.audit().await, broken, change);
         }
-    });
-}
-
-#[test]
-fn a_charge_that_the_provider_forgot_or_made_twice_is_found() {
-    at_rest(async |world, past| {
-        let mut copy = world.copy();
-        let ledger = fs::read_to_string(&copy.sources.ledger).expect("a ledger");
-        let of_paid = |line: &&str| line.contains(&past.paid.payment_id);
-        let taken = |line: &&str| of_paid(line) && !line.contains("\"received\":0");
-        let without: Vec<&str> = ledger.lines().filter(|line| !taken(line)).collect();
-        copy.sources.ledger = written(world, "forgetful.jsonl", &without);
-        breaks(
-            &copy.audit().await,
-            "I3",
-            "a charge is missing at the provider",
-        );
-
-        let intents = world.provider.intents_of(&past.paid.payment_id).await;
-        let intent = intents[0]["id"].as_str().expect("an id");
-        let again = ledger.replace(intent, "pi_again");
-        let twice: Vec<&str> = ledger.lines().chain(again.lines().filter(taken)).collect();
-        copy.sources.ledger = written(world, "twice.jsonl", &twice);
-        breaks(&copy.audit().await, "I3", "a pledge was charged twice");
-
-        // A line that a crash has cut short was never answered.
-        let torn = format!("{ledger}{{\"fact\":{{\"kind\":\"intent.cre");
-        copy.sources.ledger = world.folder("torn.jsonl");
-        fs::write(&copy.sources.ledger, torn).expect("a file");
-        holds(&copy.audit().await);
     });
 }
 
@@ -403,6 +379,12 @@ async fn prepare(world: &World) -> Past {
     success(world.provider.confirm(&intent, "pm_card_visa").await).await;
     let open = world.pledge(&campaign, 900).await;
     world.open(&open).await;
+    let refunded = world.pledge(&campaign, 1800).await;
+    world.pay(&refunded).await;
+    let disputed = world.pledge(&campaign, 1500).await;
+    let complained = world.open(&disputed).await;
+    let complains = "pm_card_createDispute";
+    success(world.provider.confirm(&complained, complains).await).await;
     let manual = world.campaign_with(json!({ "capture": "manual" })).await;
     let held = world.pledge(&manual, 4000).await;
     world.pay(&held).await;
@@ -414,6 +396,21 @@ async fn prepare(world: &World) -> Past {
     world.until_mail(&paid.wish.email).await;
     world.until_mail(&declined.wish.email).await;
     world.until_payment(&held, "AUTHORIZED").await;
+    world.until_payment(&refunded, "CAPTURED").await;
+    let refunds = format!("/api/payments/{}/refunds", refunded.payment_id);
+    let part = json!({
+        "amount": { "amount": 600, "currency": "USD" },
+        "reason": "asked for by the donor",
+    });
+    world.administer(&refunds, &part).await;
+    world.until_total(&campaign, "refunded", 600).await;
+    eventually("the dispute is known", async || {
+        let known = "select count(*) from payment.disputes where payment_id = $1";
+        (world.count(known, &disputed.payment_id).await == 1).then_some(())
+    })
+    .await;
+    world.provider.rule_for_the_donor(&complained).await;
+    world.until_total(&campaign, "disputed", 1500).await;
     world.until_quiet().await;
     // The last mails and announcements may still be on their way.
     let mut report = audit(&world.sources()).await.expect("an audit");
@@ -424,7 +421,14 @@ async fn prepare(world: &World) -> Past {
         report = audit(&world.sources()).await.expect("an audit");
     }
     world.rest().await;
-    Past { report, paid, open }
+    Past {
+        report,
+        paid,
+        open,
+        held,
+        refunded,
+        disputed,
+    }
 }
 
 pub fn holds(report: &Report) {
@@ -437,7 +441,7 @@ pub fn breaks(report: &Report, broken: &str, by: &str) {
     assert_eq!(report.broken(), expected, "{by}\n{report}");
 }
 
-fn written(world: &World, name: &str, lines: &[&str]) -> PathBuf {
+pub fn written(world: &World, name: &str, lines: &[&str]) -> PathBuf {
     let path = world.folder(name);
     fs::write(&path, lines.join("\n") + "\n").expect("a file");
     path

@@ -1,6 +1,7 @@
 //! Real services, real brokers: what CareForAll promises, proved on whole fleets.
 
 mod audit;
+mod audit_provider;
 mod authority;
 mod bad_input;
 mod chaos;

@@ -8,7 +8,7 @@ use testkit::{eventually, problem_code};
 use crate::world::{Gift, Table, World};
 
 /// The gift as its next attempt.
-fn next(gift: &Gift) -> Gift {
+pub fn next(gift: &Gift) -> Gift {
     Gift {
         payment_id: PaymentId::of(gift.ticket.pledge_id, 2),
         ..gift.clone()

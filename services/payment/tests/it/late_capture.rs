@@ -1,10 +1,11 @@
 //! Money on an ended payment, and money that nobody asked for: none is lost, none is counted twice.
 
-use common::{events::CampaignStatus, ids::PaymentId};
+use common::events::CampaignStatus;
 use serde_json::json;
 use testkit::eventually;
 
 use crate::{
+    attempts::next,
     reconcile::{brisk, open_matter},
     world::{Gift, Open, Plan, World},
 };
@@ -17,21 +18,37 @@ async fn world() -> World {
     .await
 }
 
-/// A payment that ended here, and whose intent was paid at the provider all the same.
-async fn paid_too_late(world: &World, gift: &Gift, reason: &str) -> Open {
+/// A payment that ended here, and whose intent can still be paid at the provider.
+async fn ended_here(world: &World, gift: &Gift, reason: &str) -> Open {
     let open = world.open(gift).await;
     let told = json!({"status": "canceled", "cancellation_reason": reason});
     let ended = gift.news("payment_intent.canceled", &open.intent, &told);
     assert_eq!(world.verdict(&ended).await, "APPLIED");
-    assert!(
-        world
-            .psp
-            .confirm(&open, "pm_card_visa")
-            .await
-            .status()
-            .is_success()
-    );
     open
+}
+
+async fn pay(world: &World, open: &Open) {
+    let paid = world.psp.confirm(open, "pm_card_visa").await;
+    assert!(paid.status().is_success());
+}
+
+/// A payment that ended here, and whose intent was paid at the provider all the same.
+async fn paid_too_late(world: &World, gift: &Gift, reason: &str) -> Open {
+    let open = ended_here(world, gift, reason).await;
+    pay(world, &open).await;
+    open
+}
+
+/// All of a payment goes back, by one refund: the only one that there is.
+async fn goes_back_once(world: &World, gift: &Gift) {
+    world.until(gift, "REFUNDED").await;
+    let refunds: Vec<(String, i64, String)> =
+        sqlx::query_as("select cause, amount_minor, status from refunds")
+            .fetch_all(&world.pool)
+            .await
+            .unwrap();
+    let once = ("LATE_CAPTURE".to_owned(), 2500, "SUCCEEDED".to_owned());
+    assert_eq!(refunds, [once]);
 }
 
 async fn campaign_is(world: &World, gift: &Gift, status: CampaignStatus) {
@@ -108,14 +125,7 @@ async fn money_on_a_cancelled_payment_is_booked_and_goes_back_once() {
         ("REFUND", "the donor had cancelled")
     );
     assert_eq!(captured_sets(&world, &gift, "captured").await, 1);
-    world.until(&gift, "REFUNDED").await;
-    let refunds: Vec<(String, i64, String)> =
-        sqlx::query_as("select cause, amount_minor, status from refunds")
-            .fetch_all(&world.pool)
-            .await
-            .unwrap();
-    let expected = ("LATE_CAPTURE".to_owned(), 2500, "SUCCEEDED".to_owned());
-    assert_eq!(refunds, [expected]);
+    goes_back_once(&world, &gift).await;
 }
 
 #[tokio::test]
@@ -130,36 +140,22 @@ async fn money_for_a_campaign_that_takes_no_gifts_goes_back() {
 
 /// A payment that ended here while it could still be paid at the provider, and the next one of its pledge.
 async fn with_a_second(world: &World, gift: &Gift) -> (Open, Open, Gift) {
-    let first = world.open(gift).await;
-    let told = json!({"status": "canceled", "cancellation_reason": "automatic"});
-    let ended = gift.news("payment_intent.canceled", &first.intent, &told);
-    assert_eq!(world.verdict(&ended).await, "APPLIED");
+    let first = ended_here(world, gift, "automatic").await;
     let second = world.open(gift).await;
     assert_ne!(first.intent, second.intent);
-    let next = Gift {
-        payment_id: PaymentId::of(gift.ticket.pledge_id, 2),
-        ..gift.clone()
-    };
+    let next = next(gift);
     assert_eq!(world.state(&next).await, "PENDING");
     (first, second, next)
 }
 
 /// The first intent is paid after all, and all of it goes back, once.
 async fn the_first_is_paid_and_goes_back(world: &World, gift: &Gift, first: &Open) {
-    let paid = world.psp.confirm(first, "pm_card_visa").await;
-    assert!(paid.status().is_success());
+    pay(world, first).await;
     for _ in 0..3 {
         world.deliver(&gift.captured(&first.intent)).await;
     }
     assert_eq!(decided(world, gift).await.0, "REFUND");
-    world.until(gift, "REFUNDED").await;
-    let refunds: Vec<(String, i64, String)> =
-        sqlx::query_as("select cause, amount_minor, status from refunds")
-            .fetch_all(&world.pool)
-            .await
-            .unwrap();
-    let once = ("LATE_CAPTURE".to_owned(), 2500, "SUCCEEDED".to_owned());
-    assert_eq!(refunds, [once]);
+    goes_back_once(world, gift).await;
     assert_eq!(world.psp.ledger().await["totals"]["usd"]["refunded"], 2500);
 }
 
@@ -172,8 +168,7 @@ async fn money_beside_another_live_payment_of_the_pledge_goes_back_and_that_one_
     the_first_is_paid_and_goes_back(&world, &gift, &first).await;
     assert_eq!(world.state(&next).await, "PENDING");
     assert_eq!(world.psp.status(&second).await, "requires_payment_method");
-    let paid = world.psp.confirm(&second, "pm_card_visa").await;
-    assert!(paid.status().is_success());
+    pay(&world, &second).await;
     world.until(&next, "COMPLETED").await;
     assert_eq!(captured_sets(&world, &next, "captured").await, 1);
 }
@@ -184,8 +179,7 @@ async fn money_beside_another_captured_payment_of_the_pledge_goes_back_and_that_
     let gift = world.gift();
     campaign_is(&world, &gift, CampaignStatus::Active).await;
     let (first, second, next) = with_a_second(&world, &gift).await;
-    let paid = world.psp.confirm(&second, "pm_card_visa").await;
-    assert!(paid.status().is_success());
+    pay(&world, &second).await;
     world.until(&next, "COMPLETED").await;
     the_first_is_paid_and_goes_back(&world, &gift, &first).await;
     assert_eq!(world.state(&next).await, "COMPLETED");

@@ -60,6 +60,17 @@ impl Provider {
         success(sent.await.expect("the provider answers")).await;
     }
 
+    /// The bank rules for the donor, who complained about the charge of an intent.
+    pub async fn rule_for_the_donor(&self, intent: &Intent) {
+        let disputes = self
+            .get(&format!("/v1/disputes?payment_intent={}", intent.id))
+            .await;
+        let dispute = disputes["data"][0]["id"].as_str().expect("a dispute");
+        let url = format!("{}/_sim/disputes/{dispute}", self.url);
+        let ruled = self.client.post(url).json(&json!({ "status": "lost" }));
+        success(ruled.send().await.expect("the provider answers")).await;
+    }
+
     /// An intent as the provider has it.
     pub async fn intent(&self, id: &str) -> Value {
         self.get(&format!("/v1/payment_intents/{id}")).await
