@@ -108,6 +108,9 @@ pub(crate) struct Totals {
     pub(crate) donors: i64,
     pub(crate) version: i64,
     pub(crate) as_of: DateTime<Utc>,
+    /// From the newest counted change of a payment until it was counted, in milliseconds.
+    #[serde(default)]
+    pub(crate) lag_ms: Option<i64>,
     /// A bucket is below zero: the amounts stand still until they are built anew.
     #[serde(default)]
     pub(crate) frozen: bool,

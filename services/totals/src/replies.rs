@@ -45,6 +45,9 @@ pub(crate) struct View {
     goal_pct: Option<i64>,
     /// When the totals came to stand so.
     as_of: DateTime<Utc>,
+    /// How long the newest payment in it took to be counted, in milliseconds; null as long as there is none.
+    #[schema(required)]
+    lag_ms: Option<i64>,
     /// Grows by one with each change.
     version: i64,
     /// Something is wrong: the amounts stand still until they are built anew.
@@ -171,6 +174,7 @@ impl View {
             goal: totals.goal.map(|goal| totals.money(goal)),
             goal_pct: totals.goal_pct(),
             as_of: totals.as_of,
+            lag_ms: totals.lag_ms,
             version: totals.version,
             frozen: totals.frozen,
             source,

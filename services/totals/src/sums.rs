@@ -50,7 +50,8 @@ impl<'a> Sums<'a> {
             self.add(before, taken, currency, stands)?;
             self.count(before, -gifts(before));
         }
-        self.add(after, after.buckets, currency, stands)?;
+        self.add(after, after.buckets, currency, stands)?
+            .counts(told.payment.occurred_at);
         self.count(after, gifts(after));
         // A payment does not change its campaign; where it did, each of the two gets its own move.
         let same = before.filter(|before| before.campaign_id == after.campaign_id);
@@ -94,7 +95,7 @@ impl<'a> Sums<'a> {
         buckets: Buckets,
         currency: Currency,
         stands: bool,
-    ) -> Result<(), Fault> {
+    ) -> Result<&mut Change, Fault> {
         let campaign = of.campaign_id.into();
         let place = if stands {
             self.standing.insert(campaign, of.generation);
@@ -104,7 +105,7 @@ impl<'a> Sums<'a> {
         };
         let change = change(place, campaign, currency)?;
         change.buckets = change.buckets.plus(buckets).ok_or_else(out_of_range)?;
-        Ok(())
+        Ok(change)
     }
 
     fn count(&mut self, of: &'a Watermark, gifts: i64) {

@@ -25,6 +25,8 @@ pub(crate) struct Change {
     pub(crate) currency: Currency,
     pub(crate) buckets: Buckets,
     pub(crate) donors: i64,
+    /// When the newest of the payments behind it changed.
+    pub(crate) payment_at: Option<DateTime<Utc>>,
     pub(crate) described: Option<Described>,
 }
 
@@ -36,6 +38,7 @@ impl Change {
             currency,
             buckets: Buckets::default(),
             donors: 0,
+            payment_at: None,
             described: None,
         }
     }
@@ -43,6 +46,18 @@ impl Change {
     /// Whether money or donors come or go.
     pub(crate) fn has_money(&self) -> bool {
         self.buckets != Buckets::default() || self.donors != 0
+    }
+
+    /// Counts a payment that changed at this time.
+    pub(crate) fn counts(&mut self, changed_at: DateTime<Utc>) {
+        self.payment_at = self.payment_at.max(Some(changed_at));
+    }
+
+    /// How many milliseconds the newest payment took to be counted at this time. No less than none, since the clocks of
+    /// two machines differ.
+    fn lag_ms(&self, at: DateTime<Utc>) -> Option<i64> {
+        let payment_at = self.payment_at.filter(|_| self.has_money())?;
+        Some((at - payment_at).num_milliseconds().max(0))
     }
 }
 
@@ -59,6 +74,7 @@ impl sqlx::FromRow<'_, PgRow> for Totals {
             donors: row.try_get("donors")?,
             version: row.try_get("version")?,
             as_of: row.try_get("as_of")?,
+            lag_ms: row.try_get("lag_ms")?,
             frozen: row.try_get("frozen")?,
         })
     }
@@ -70,7 +86,8 @@ pub(crate) async fn get(
     campaign: CampaignId,
 ) -> Result<Option<Totals>, sqlx::Error> {
     sqlx::query_as(
-        "select campaign_id, currency, goal, pledged, authorized, captured, refunded, disputed, donors, version, as_of, frozen
+        "select campaign_id, currency, goal, pledged, authorized, captured, refunded, disputed, donors, version, as_of, lag_ms,
+                frozen
          from campaign_totals where campaign_id = $1",
     )
     .bind(campaign.get())
@@ -81,7 +98,7 @@ pub(crate) async fn get(
 /// The totals of those campaigns that are known.
 pub(crate) async fn many(pool: &PgPool, campaigns: &[Uuid]) -> Result<Vec<Totals>, sqlx::Error> {
     sqlx::query_as(
-        "select campaign_id, currency, goal, pledged, authorized, captured, refunded, disputed, donors, version, as_of,
+        "select campaign_id, currency, goal, pledged, authorized, captured, refunded, disputed, donors, version, as_of, lag_ms,
                 frozen
          from campaign_totals where campaign_id = any($1)",
     )
@@ -104,13 +121,13 @@ pub(crate) async fn apply(
     sqlx::query_as(
         "insert into campaign_totals as known
              (campaign_id, currency, goal, title, campaign_version, pledged, authorized, captured, refunded, disputed,
-              donors, version, as_of)
+              donors, version, as_of, lag_ms)
          select campaign_id, currency, goal, title, campaign_version, pledged, authorized, captured, refunded, disputed,
-                donors, 1, $12::timestamptz
+                donors, 1, $12::timestamptz, lag_ms
          from unnest($1::uuid[], $2::text[], $3::bigint[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[],
-                     $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[])
+                     $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $13::bigint[])
               as change (campaign_id, currency, goal, title, campaign_version, pledged, authorized, captured, refunded,
-                         disputed, donors)
+                         disputed, donors, lag_ms)
          order by campaign_id
          on conflict (campaign_id) do update set
              currency = excluded.currency,
@@ -124,7 +141,8 @@ pub(crate) async fn apply(
              disputed = known.disputed + excluded.disputed,
              donors = known.donors + excluded.donors,
              version = known.version + 1,
-             as_of = greatest(known.as_of, excluded.as_of)
+             as_of = greatest(known.as_of, excluded.as_of),
+             lag_ms = coalesce(excluded.lag_ms, known.lag_ms)
          where (known.currency = excluded.currency
                 or ((known.pledged, known.authorized, known.captured, known.refunded, known.disputed) = (0, 0, 0, 0, 0)
                     and not exists (select from campaigns said
@@ -133,7 +151,8 @@ pub(crate) async fn apply(
            and (known.campaign_version < excluded.campaign_version
                 or (excluded.pledged, excluded.authorized, excluded.captured, excluded.refunded, excluded.disputed,
                     excluded.donors) <> (0, 0, 0, 0, 0, 0))
-         returning campaign_id, currency, goal, pledged, authorized, captured, refunded, disputed, donors, version, as_of, frozen",
+         returning campaign_id, currency, goal, pledged, authorized, captured, refunded, disputed, donors, version, as_of,
+                   lag_ms, frozen",
     )
     .bind(changes.iter().map(|change| change.campaign_id.get()).collect::<Vec<_>>())
     .bind(changes.iter().map(|change| change.currency.as_str()).collect::<Vec<_>>())
@@ -147,6 +166,7 @@ pub(crate) async fn apply(
     .bind(bucket(|buckets| buckets.disputed))
     .bind(changes.iter().map(|change| change.donors).collect::<Vec<_>>())
     .bind(at)
+    .bind(changes.iter().map(|change| change.lag_ms(at)).collect::<Vec<_>>())
     .fetch_all(connection)
     .await
 }
@@ -231,7 +251,7 @@ pub(crate) async fn replace(
                           then greatest(known.as_of, excluded.as_of) else known.as_of end,
              generation = excluded.generation, frozen = excluded.frozen
          returning campaign_id, currency, goal, pledged, authorized, captured, refunded, disputed, donors, version, as_of,
-                   frozen",
+                   lag_ms, frozen",
     )
     .bind(generation)
     .bind(at)
@@ -269,7 +289,7 @@ pub(crate) async fn announce(
          update campaign_totals set announced_version = version, announced_at = clock_timestamp()
          from due where campaign_totals.campaign_id = due.campaign_id
          returning campaign_totals.campaign_id, currency, goal, pledged, authorized, captured, refunded, disputed,
-                   donors, version, as_of, frozen",
+                   donors, version, as_of, lag_ms, frozen",
     )
     .bind(pause_ms)
     .fetch_all(connection)

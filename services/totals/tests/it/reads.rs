@@ -9,6 +9,7 @@ use std::{
 };
 
 use chassis::cache::{self, Cache};
+use chrono::{DateTime, Utc};
 use common::ids::CampaignId;
 use serde_json::{Value, json};
 use testkit::{eventually, problem_code};
@@ -51,7 +52,8 @@ async fn the_reply_has_every_number_on_both_paths() {
     };
     // One after the other: those of one batch would be one change.
     service.publish([campaign(gift.campaign, 1000, 1)]).await;
-    come(1).await;
+    let without_money = come(1).await;
+    assert_eq!(without_money["lag_ms"], Value::Null);
     service.publish([gift.captured(1)]).await;
     come(2).await;
     let reply = service.get(&format!("/api/totals/{}", gift.campaign)).await;
@@ -65,7 +67,13 @@ async fn the_reply_has_every_number_on_both_paths() {
     });
     let mut seen = numbers(totals);
     let as_of = seen.as_object_mut().unwrap().remove("as_of").unwrap();
-    assert!(as_of.as_str().unwrap().ends_with('Z'), "{as_of}");
+    let as_of = as_of.as_str().unwrap();
+    assert!(as_of.ends_with('Z'), "{as_of}");
+    let lag = seen.as_object_mut().unwrap().remove("lag_ms").unwrap();
+    let counted: DateTime<Utc> = as_of.parse().unwrap();
+    let took = (counted - gift.at).num_milliseconds();
+    // The times are told in whole milliseconds.
+    assert!((lag.as_i64().unwrap() - took).abs() <= 1, "{lag} of {took}");
     assert_eq!(seen, expected);
 }
 

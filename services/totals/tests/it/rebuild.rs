@@ -48,7 +48,7 @@ async fn rebuild(service: &Service, path: &str) -> Value {
 /// The reply without when and how often it changed, and where it was read.
 async fn bytes(service: &Service, campaign: CampaignId) -> String {
     let mut totals = service.totals(campaign).await.expect("totals");
-    for other in ["as_of", "version", "source"] {
+    for other in ["as_of", "lag_ms", "version", "source"] {
         totals.as_object_mut().unwrap().remove(other);
     }
     totals.to_string()
