@@ -9,8 +9,11 @@ use anyhow::{Context, Result, bail};
 use super::{audit, fill};
 use crate::fleet::Profile;
 use crate::fleet::state::State;
-use crate::load::{self, Settings, Standing, Stored};
+use crate::load::{self, Settings, Stored};
 use crate::{run, settings, ui};
+
+/// How far the ports of a second fleet are from those of the first.
+const BESIDE: &str = "1000";
 
 /// Options of `load`.
 #[derive(Clone, Copy, Debug, clap::Args)]
@@ -93,24 +96,20 @@ fn with_own_fleet(root: &Path, run_dir: &Path, args: &Load) -> Result<bool> {
     let own = run_dir.join("load");
     Profile::Release.build(root)?;
     let began = Instant::now();
-    xtask(&own, &["up", "--release", "--fresh", "--detach"])?;
+    let fleet = up(&own, &["--fresh"])?;
     let ready = began.elapsed().as_secs_f64();
-    let measured = State::read(&own)
-        .context("`up` left no fleet.json")
-        .and_then(|fleet| measure(root, run_dir, &own, &fleet, args, Some(ready)));
+    let measured = measure(root, run_dir, &own, &fleet, args, Some(ready));
     let ended = xtask(&own, &["down"]);
     let sound = measured?;
     ended.map(|()| sound)
 }
 
 /// The same calls on an empty fleet and on one that has many payments, and the audit of those.
-fn stored(root: &Path, own: &Path, payments: u64, seconds: u64) -> Result<Stored> {
-    ui::step("single calls on an empty fleet");
-    let empty = stand(own, &["--fresh"], seconds)?;
+fn stored(root: &Path, own: &Path, payments: u64, seconds: u32) -> Result<Stored> {
     ui::step(&format!("making up {payments} payments"));
     let programs = Profile::Release.build(root)?;
     // The services make their tables when they start.
-    xtask(own, &["up", "--release", "--fresh", "--detach"])?;
+    up(own, &["--fresh"])?;
     xtask(own, &["down"])?;
     let began = Instant::now();
     if !fill::run_in(&programs, payments, Some(own))?.success() {
@@ -122,8 +121,16 @@ fn stored(root: &Path, own: &Path, payments: u64, seconds: u64) -> Result<Stored
     let began = Instant::now();
     let audited = audit::run_in(&programs, own)?;
     let audit_seconds = began.elapsed().as_secs_f64();
-    ui::step("single calls on the full fleet");
-    let full = stand(own, &[], seconds)?;
+    ui::step("single calls, on the full fleet and on an empty one in turn");
+    let beside = own.with_file_name("load-empty");
+    let measured = up(own, &[]).and_then(|full| {
+        let empty = up(&beside, &["--fresh", "--port-offset", BESIDE])?;
+        load::compare([(&full, own), (&empty, &beside)], seconds)
+    });
+    // Where one of them never came up, there is nothing to end.
+    let ended = xtask(own, &["down"]).and(xtask(&beside, &["down"]));
+    let [full, empty] = measured?;
+    ended?;
     Ok(Stored {
         payments,
         fill_seconds,
@@ -134,14 +141,9 @@ fn stored(root: &Path, own: &Path, payments: u64, seconds: u64) -> Result<Stored
     })
 }
 
-fn stand(own: &Path, fresh: &[&str], seconds: u64) -> Result<Standing> {
-    xtask(own, &[&["up", "--release", "--detach"], fresh].concat())?;
-    let standing = State::read(own)
-        .context("`up` left no fleet.json")
-        .and_then(|fleet| load::standing(own, &fleet, seconds));
-    let ended = xtask(own, &["down"]);
-    let standing = standing?;
-    ended.map(|()| standing)
+fn up(run_dir: &Path, more: &[&str]) -> Result<State> {
+    xtask(run_dir, &[&["up", "--release", "--detach"], more].concat())?;
+    State::read(run_dir).context("`up` left no fleet.json")
 }
 
 /// This program once more, for another run directory. By this link it is found even when a build has replaced its file.
@@ -176,7 +178,12 @@ fn measure(
     let mut report = load::run(root, fleet_dir, fleet, &settings, ready)?;
     if let (Some(payments), Some(_own)) = (args.stored, ready) {
         xtask(fleet_dir, &["down"])?;
-        report.stored = Some(stored(root, fleet_dir, payments, args.seconds)?);
+        report.stored = Some(stored(
+            root,
+            fleet_dir,
+            payments,
+            3 * u32::try_from(args.seconds)?,
+        )?);
     }
     let file = run_dir.join("load.json");
     std::fs::write(&file, serde_json::to_string_pretty(&report)? + "\n")

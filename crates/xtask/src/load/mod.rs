@@ -33,7 +33,7 @@ use crate::ui;
 
 pub use mix::program as k6;
 pub use report::Report;
-pub use standing::{Standing, Stored};
+pub use standing::{Standing, Stored, compare};
 pub use wrk::check as ensure_wrk;
 
 /// Campaigns that whole donations go to.
@@ -140,11 +140,6 @@ pub fn run(
         resident,
         stored: None,
     })
-}
-
-/// How long single calls take on the fleet as it stands.
-pub fn standing(run_dir: &Path, fleet: &State, seconds: u64) -> Result<Standing> {
-    standing::measure(fleet, run_dir, seconds)
 }
 
 /// Brings the servers to where they are after an hour of work: Kafka's virtual machine has compiled what it runs often,

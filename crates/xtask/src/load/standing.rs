@@ -1,4 +1,5 @@
-//! How long single calls take at a rate that leaves room: the same few phases on an empty fleet, and on a full one.
+//! How long single calls take at a rate that leaves room: the same few phases on an empty fleet and on
+//! a full one, in turn.
 
 use std::path::Path;
 
@@ -21,6 +22,8 @@ const TOTALS: u32 = 1000;
 const CONNECTIONS: usize = 16;
 /// Campaigns that the payments go to.
 const CAMPAIGNS: usize = 8;
+/// How long both fleets are asked before anything counts, in seconds.
+const WARM_UP: u32 = 10;
 
 /// How long calls take.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -65,69 +68,147 @@ impl Stored {
     }
 }
 
-/// Measures three times, and gives of each call the middle one; what is measured before only warms up.
-pub(super) fn measure(fleet: &State, run_dir: &Path, seconds: u64) -> Result<Standing> {
-    let campaigns = capture::open_campaigns(fleet, CAMPAIGNS)?;
-    once(fleet, run_dir, &campaigns, seconds)?;
-    let rounds = (0..3).map(|_| once(fleet, run_dir, &campaigns, seconds));
-    let rounds: Vec<Standing> = rounds.collect::<Result<_>>()?;
-    let middle = |of: fn(&Standing) -> Latency| {
-        let mut rounds: Vec<_> = rounds.iter().map(of).collect();
-        rounds.sort_by(|one, other| one.p95.total_cmp(&other.p95));
-        rounds[1]
-    };
-    Ok(Standing {
-        create: middle(|round| round.create),
-        webhook: middle(|round| round.webhook),
-        totals: middle(|round| round.totals),
-    })
+/// A fleet that is measured.
+struct Place<'a> {
+    fleet: &'a State,
+    run_dir: &'a Path,
+    campaigns: Vec<String>,
 }
 
-fn once(fleet: &State, run_dir: &Path, campaigns: &[String], seconds: u64) -> Result<Standing> {
-    let authority = wire::authority(&fleet.gateway);
-    let run = |rate: u32, bytes: &(dyn Fn(usize) -> Vec<u8> + Sync), expected: u16| {
-        let pace = Pace {
-            authority,
-            connections: CONNECTIONS,
-            count: usize::try_from(u64::from(rate) * seconds)?,
-            rate: Some(rate),
-            hit: "",
-        };
-        let sent = wire::drive(pace, bytes)?;
-        let other = sent.iter().filter(|one| one.status != expected).count();
-        ensure!(
-            other == 0,
-            "{other} calls were not answered with {expected}"
-        );
-        Latency::of(sent.iter().map(|one| one.took).collect()).context("nothing was sent")
-    };
-    let campaign = |n: usize| &campaigns[n % campaigns.len()];
-    let read = |n| {
-        let line = format!("GET /api/campaigns/{}/totals", campaign(n));
-        wire::request(authority, &line, &[], "")
-    };
-    let totals = run(TOTALS, &read, 200)?;
-    let pledge = |n| {
-        let body = json!({
-            "campaign_id": campaign(n), "amount": { "amount": 2500, "currency": "USD" },
-            "donor": { "name": "Load", "email": format!("load{n}@example.org") }, "visibility": "PUBLIC",
-        });
-        let key = Uuid::new_v4().to_string();
-        let headers = [
-            ("content-type", "application/json"),
-            ("idempotency-key", &*key),
-        ];
-        wire::request(authority, "POST /api/pledges", &headers, &body.to_string())
-    };
-    let create = run(CREATES, &pledge, 201)?;
-    backlog::drain(fleet)?;
-    let count = usize::try_from(u64::from(WEBHOOKS) * seconds)?;
-    let (requests, silence) = signed::prepare(fleet, run_dir, campaigns, count)?;
-    let webhook = run(WEBHOOKS, &|n| requests[n].clone(), 200)?;
+/// What is asked of one fleet: at this rate, to be answered with this status.
+struct Calls<'a> {
+    authority: &'a str,
+    rate: u32,
+    expected: u16,
+    /// The bytes of each, by its number.
+    bytes: Box<dyn Fn(usize) -> Vec<u8> + Sync + 'a>,
+}
+
+/// Measures two fleets, each with its run directory: for so many seconds each, of which every other second is the one
+/// fleet's and every other the other's, because the same machine may be half as fast a minute later. What is measured
+/// first only warms up.
+///
+/// # Errors
+/// When a call is not answered as it should be.
+pub fn compare(fleets: [(&State, &Path); 2], seconds: u32) -> Result<[Standing; 2]> {
+    let [one, other] = fleets.map(|(fleet, run_dir)| Place::new(fleet, run_dir));
+    let places = [one?, other?];
+    measure(&places, WARM_UP)?;
+    measure(&places, seconds)
+}
+
+fn measure(places: &[Place<'_>; 2], seconds: u32) -> Result<[Standing; 2]> {
+    let totals = in_turn(&places.each_ref().map(Place::reads), seconds)?;
+    let create = in_turn(&places.each_ref().map(Place::pledges), seconds)?;
+    for place in places {
+        backlog::drain(place.fleet)?;
+    }
+    let count = usize::try_from(WEBHOOKS * seconds)?;
+    let [one, other] = places
+        .each_ref()
+        .map(|place| signed::prepare(place.fleet, place.run_dir, &place.campaigns, count));
+    let ((ones, silence), (others, stillness)) = (one?, other?);
+    let webhooks = [(&places[0], ones), (&places[1], others)];
+    let webhooks = webhooks.map(|(place, ready)| place.webhooks(ready));
+    let webhook = in_turn(&webhooks, seconds)?;
     silence.end()?;
-    Ok(Standing {
-        create,
-        webhook,
-        totals,
-    })
+    stillness.end()?;
+    Ok([0, 1].map(|n| Standing {
+        create: create[n],
+        webhook: webhook[n],
+        totals: totals[n],
+    }))
+}
+
+/// Asks the one for a second, then the other, and so on.
+fn in_turn(calls: &[Calls<'_>; 2], seconds: u32) -> Result<[Latency; 2]> {
+    let mut took = [Vec::new(), Vec::new()];
+    for second in 0..seconds {
+        for (calls, took) in calls.iter().zip(&mut took) {
+            let first = usize::try_from(second * calls.rate)?;
+            let pace = Pace {
+                authority: calls.authority,
+                connections: CONNECTIONS,
+                count: usize::try_from(calls.rate)?,
+                rate: Some(calls.rate),
+                hit: "",
+            };
+            let sent = wire::drive(pace, |n| (calls.bytes)(first + n))?;
+            let expected = calls.expected;
+            let other = sent.iter().filter(|one| one.status != expected).count();
+            ensure!(
+                other == 0,
+                "{other} calls were not answered with {expected}"
+            );
+            took.extend(sent.iter().map(|one| one.took));
+        }
+    }
+    let [one, other] = took.map(|took| Latency::of(took).context("nothing was sent"));
+    Ok([one?, other?])
+}
+
+impl<'a> Place<'a> {
+    fn new(fleet: &'a State, run_dir: &'a Path) -> Result<Self> {
+        let campaigns = capture::open_campaigns(fleet, CAMPAIGNS)?;
+        Ok(Self {
+            fleet,
+            run_dir,
+            campaigns,
+        })
+    }
+}
+
+impl Place<'_> {
+    fn authority(&self) -> &str {
+        wire::authority(&self.fleet.gateway)
+    }
+
+    fn campaign(&self, n: usize) -> &str {
+        &self.campaigns[n % self.campaigns.len()]
+    }
+
+    fn reads(&self) -> Calls<'_> {
+        let authority = self.authority();
+        let bytes = move |n| {
+            let line = format!("GET /api/campaigns/{}/totals", self.campaign(n));
+            wire::request(authority, &line, &[], "")
+        };
+        Calls {
+            authority,
+            rate: TOTALS,
+            expected: 200,
+            bytes: Box::new(bytes),
+        }
+    }
+
+    fn pledges(&self) -> Calls<'_> {
+        let authority = self.authority();
+        let bytes = move |n| {
+            let body = json!({
+                "campaign_id": self.campaign(n), "amount": { "amount": 2500, "currency": "USD" },
+                "donor": { "name": "Load", "email": format!("load{n}@example.org") }, "visibility": "PUBLIC",
+            });
+            let key = Uuid::new_v4().to_string();
+            let headers = [
+                ("content-type", "application/json"),
+                ("idempotency-key", &*key),
+            ];
+            wire::request(authority, "POST /api/pledges", &headers, &body.to_string())
+        };
+        Calls {
+            authority,
+            rate: CREATES,
+            expected: 201,
+            bytes: Box::new(bytes),
+        }
+    }
+
+    fn webhooks(&self, ready: Vec<Vec<u8>>) -> Calls<'_> {
+        Calls {
+            authority: self.authority(),
+            rate: WEBHOOKS,
+            expected: 200,
+            bytes: Box::new(move |n| ready[n].clone()),
+        }
+    }
 }
