@@ -16,15 +16,23 @@ use crate::{
 pub const KEPT: Duration = Duration::from_secs(30);
 /// The same for one in which a service is missing.
 pub const KEPT_INCOMPLETE: Duration = Duration::from_secs(1);
-/// What only the gateway answers.
-const EDGE: [(&str, &str); 3] = [
-    ("408", "the body came too slowly"),
+/// What only the gateway answers, with its codes.
+const EDGE: [(&str, &str, &[&str]); 4] = [
+    ("408", "the body came too slowly", &["body_too_slow"]),
     (
         "502",
         "the service closed the connection before it answered",
+        &["upstream_closed"],
     ),
-    ("504", "the service took too long"),
+    (
+        "503",
+        "not available just now, try again",
+        &["upstream_unavailable", "upstream_overloaded"],
+    ),
+    ("504", "the service took too long", &["upstream_timeout"]),
 ];
+/// Where a reply's description has its codes, as [`chassis::http::Problems`] writes it.
+const CODES: &str = "/content/application~1problem+json/schema/allOf/1/properties/code/enum";
 /// Names the services that could not be asked.
 const MISSING: &str = "x-missing-services";
 
@@ -117,15 +125,20 @@ fn with_edge(mut item: Value) -> Value {
         else {
             continue;
         };
-        for (status, description) in EDGE {
-            let problem = json!({ "$ref": "#/components/schemas/ProblemBody" });
-            let told = responses.entry(status);
-            told.or_insert_with(|| {
+        for (status, description, codes) in EDGE {
+            let told = responses.entry(status).or_insert_with(|| {
+                let body = json!({ "allOf": [
+                    { "$ref": "#/components/schemas/ProblemBody" },
+                    { "type": "object", "properties": { "code": { "type": "string", "enum": [] } } },
+                ] });
                 json!({
                     "description": description,
-                    "content": { "application/problem+json": { "schema": problem } },
+                    "content": { "application/problem+json": { "schema": body } },
                 })
             });
+            if let Some(known) = told.pointer_mut(CODES).and_then(Value::as_array_mut) {
+                known.extend(codes.iter().map(|code| json!(code)));
+            }
         }
     }
     item

@@ -5,10 +5,7 @@ use std::{borrow::Cow, fmt};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
-use utoipa::{
-    IntoResponses, PartialSchema, ToSchema,
-    openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder, response},
-};
+use utoipa::ToSchema;
 
 use crate::telemetry;
 
@@ -204,52 +201,5 @@ impl IntoResponse for Problem {
         }
         reply.extend(headers);
         response
-    }
-}
-
-/// The error replies that every operation can give, for its OpenAPI description: `responses(Problems)`.
-pub struct Problems;
-
-impl IntoResponses for Problems {
-    fn responses() -> std::collections::BTreeMap<String, RefOr<response::Response>> {
-        let known = [
-            ("400", "malformed request, or a required header is missing"),
-            ("401", "the credentials are not valid"),
-            ("403", "the caller may not do this"),
-            ("404", "nothing here, or not for this caller"),
-            ("405", "the method is not allowed"),
-            ("409", "the state of the resource does not allow this now"),
-            ("413", "the body is too large"),
-            ("415", "the content type is not supported"),
-            ("422", "the request is well-formed but not valid"),
-            ("429", "too many requests"),
-            ("500", "a mistake of ours"),
-            ("503", "not available just now, try again"),
-            ("504", "took too long"),
-        ];
-        let describe = |(status, description): (&str, &str)| {
-            let content = ContentBuilder::new()
-                .schema(Some(Ref::from_schema_name(ProblemBody::name())))
-                .build();
-            let reply = ResponseBuilder::new()
-                .description(description)
-                .content("application/problem+json", content)
-                .build();
-            (status.to_owned(), RefOr::T(reply))
-        };
-        known.into_iter().map(describe).collect()
-    }
-}
-
-impl Problems {
-    /// Puts the schemas that the replies refer to into an OpenAPI document.
-    pub fn register(document: &mut utoipa::openapi::OpenApi) {
-        let components = document.components.get_or_insert_default();
-        components
-            .schemas
-            .insert(ProblemBody::name().into_owned(), ProblemBody::schema());
-        components
-            .schemas
-            .insert(FieldError::name().into_owned(), FieldError::schema());
     }
 }

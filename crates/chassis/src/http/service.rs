@@ -18,7 +18,10 @@ use utoipa::openapi::{
     security::{Http, HttpAuthScheme, SecurityScheme},
 };
 
-use super::{Health, Problem, Problems};
+use super::{
+    Health, Problem, Problems,
+    described::{self, Described},
+};
 use crate::{
     lifecycle::Lifecycle,
     telemetry::{self, metrics},
@@ -47,7 +50,8 @@ struct Operations {
 }
 
 /// Wraps a service's routes: problems for whatever is not routed, `/livez`, `/readyz`, `/health`, `/metrics` and
-/// `/openapi.json`, a span, metrics, a body limit of 64 KiB, a timeout of 8 s, and [`detach_writes`].
+/// `/openapi.json`, a span, metrics, a body limit of 64 KiB, a timeout of 8 s, and [`detach_writes`]. In debug builds a
+/// reply whose status or code the description does not name becomes 500 `undescribed`.
 pub fn service(routes: Router, info: AppInfo, life: &Lifecycle) -> Router {
     let mut document = info.openapi;
     info.name.clone_into(&mut document.info.title);
@@ -89,6 +93,12 @@ pub fn service(routes: Router, info: AppInfo, life: &Lifecycle) -> Router {
             }),
         )
         .with_state(operations);
+    let routes = if cfg!(debug_assertions) {
+        let described = Described::by(&document);
+        routes.layer(middleware::from_fn_with_state(described, described::check))
+    } else {
+        routes
+    };
     Router::new()
         .merge(routes)
         .merge(operators)

@@ -2,6 +2,7 @@
 
 mod cache;
 mod db;
+mod described;
 mod env;
 mod history;
 mod http;

@@ -1,10 +1,7 @@
 //! `POST /api/campaigns`
 
 use axum::extract::State;
-use chassis::{
-    http::{Json, Problems},
-    telemetry,
-};
+use chassis::{http::Json, telemetry};
 use common::{
     auth::Identity,
     events::CampaignKind,
@@ -17,11 +14,15 @@ use http::StatusCode;
 use super::view::{self, CampaignView};
 use crate::{App, Proposal, db, domain::Campaign, error::Error};
 
+chassis::problems!(Refusals:
+    422 invalid_title invalid_story invalid_category invalid_amount goal_not_positive unknown_currency invalid_min_amount ends_at_past unknown_timezone,
+);
+
 /// Begins a campaign, as a draft that only its organiser and admins see.
 #[utoipa::path(
     post, path = "/api/campaigns", tag = "campaigns", operation_id = "create_campaign",
     params(IdempotencyKey), request_body = Proposal, security(("bearer" = [])),
-    responses((status = 201, description = "the draft", body = CampaignView), Problems),
+    responses((status = 201, description = "the draft", body = CampaignView), Refusals),
 )]
 pub async fn create(
     State(app): State<App>,

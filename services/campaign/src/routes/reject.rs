@@ -1,7 +1,7 @@
 //! `POST /api/admin/campaigns/{id}/reject`
 
 use axum::extract::State;
-use chassis::http::{Json, Path, Problems};
+use chassis::http::{Json, Path};
 use common::{
     auth::Admin,
     idempotency::{Claim, Reply},
@@ -13,6 +13,11 @@ use utoipa::ToSchema;
 
 use super::view::CampaignView;
 use crate::{App, domain::Move, error::Error, proposal, routes::moves};
+
+chassis::problems!(Refusals:
+    409 invalid_transition,
+    422 invalid_reason,
+);
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -30,7 +35,7 @@ pub struct Rejection {
 #[utoipa::path(
     post, path = "/api/admin/campaigns/{id}/reject", tag = "admin", operation_id = "reject_campaign",
     params(("id" = CampaignId, Path), IdempotencyKey), request_body = Rejection, security(("bearer" = ["ADMIN"])),
-    responses((status = 200, description = "the campaign, now REJECTED", body = CampaignView), Problems),
+    responses((status = 200, description = "the campaign, now REJECTED", body = CampaignView), Refusals),
 )]
 pub async fn reject(
     State(app): State<App>,

@@ -1,7 +1,7 @@
 //! `POST /api/campaigns/{id}/cancel`, `POST /api/admin/campaigns/{id}/suspend` and `/resume`
 
 use axum::extract::State;
-use chassis::http::{Json, Path, Problems};
+use chassis::http::{Json, Path};
 use common::{
     auth::{Admin, Identity},
     idempotency::{Claim, Reply},
@@ -13,6 +13,19 @@ use utoipa::ToSchema;
 
 use super::view::CampaignView;
 use crate::{App, domain::Move, error::Error, proposal, routes::moves};
+
+chassis::problems!(OfCancel:
+    403 not_organiser,
+    409 invalid_transition,
+    422 invalid_reason,
+);
+chassis::problems!(OfSuspend:
+    409 invalid_transition,
+    422 invalid_reason,
+);
+chassis::problems!(OfResume:
+    409 invalid_transition,
+);
 
 /// Why a campaign is stopped.
 #[derive(Deserialize, ToSchema)]
@@ -32,7 +45,7 @@ pub struct Stop {
     post, path = "/api/campaigns/{id}/cancel", tag = "campaigns", operation_id = "cancel_campaign",
     params(("id" = CampaignId, Path), IdempotencyKey), request_body = Stop,
     security(("bearer" = ["ORGANISER"]), ("bearer" = ["ADMIN"])),
-    responses((status = 200, description = "the campaign, now CANCELLED", body = CampaignView), Problems),
+    responses((status = 200, description = "the campaign, now CANCELLED", body = CampaignView), OfCancel),
 )]
 pub async fn cancel(
     State(app): State<App>,
@@ -51,7 +64,7 @@ pub async fn cancel(
 #[utoipa::path(
     post, path = "/api/admin/campaigns/{id}/suspend", tag = "admin", operation_id = "suspend_campaign",
     params(("id" = CampaignId, Path), IdempotencyKey), request_body = Stop, security(("bearer" = ["ADMIN"])),
-    responses((status = 200, description = "the campaign, now SUSPENDED", body = CampaignView), Problems),
+    responses((status = 200, description = "the campaign, now SUSPENDED", body = CampaignView), OfSuspend),
 )]
 pub async fn suspend(
     State(app): State<App>,
@@ -70,7 +83,7 @@ pub async fn suspend(
 #[utoipa::path(
     post, path = "/api/admin/campaigns/{id}/resume", tag = "admin", operation_id = "resume_campaign",
     params(("id" = CampaignId, Path), IdempotencyKey), security(("bearer" = ["ADMIN"])),
-    responses((status = 200, description = "the campaign, ACTIVE again", body = CampaignView), Problems),
+    responses((status = 200, description = "the campaign, ACTIVE again", body = CampaignView), OfResume),
 )]
 pub async fn resume(
     State(app): State<App>,

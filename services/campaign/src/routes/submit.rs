@@ -1,7 +1,7 @@
 //! `POST /api/campaigns/{id}/submit`
 
 use axum::extract::State;
-use chassis::http::{Path, Problems};
+use chassis::http::Path;
 use common::{
     auth::Identity,
     idempotency::{Claim, Reply},
@@ -12,12 +12,17 @@ use common::{
 use super::view::CampaignView;
 use crate::{App, domain::Move, error::Error, routes::moves};
 
+chassis::problems!(Refusals:
+    403 not_organiser,
+    409 invalid_transition campaign_ended,
+);
+
 /// Hands a draft in for approval. For its organiser and admins.
 #[utoipa::path(
     post, path = "/api/campaigns/{id}/submit", tag = "campaigns", operation_id = "submit_campaign",
     params(("id" = CampaignId, Path), IdempotencyKey), 
     security(("bearer" = ["ORGANISER"]), ("bearer" = ["ADMIN"])),
-    responses((status = 200, description = "the campaign, now SUBMITTED", body = CampaignView), Problems),
+    responses((status = 200, description = "the campaign, now SUBMITTED", body = CampaignView), Refusals),
 )]
 pub async fn submit(
     State(app): State<App>,

@@ -186,10 +186,20 @@ async fn the_document_is_merged_from_those_of_the_services() {
     );
     assert!(schemas["ProblemBody"].is_object());
     // What the gateway answers in a service's place is described with the service's own answers.
-    for status in ["408", "502", "504"] {
+    for (status, code) in [
+        ("408", "body_too_slow"),
+        ("502", "upstream_closed"),
+        ("503", "upstream_overloaded"),
+        ("504", "upstream_timeout"),
+    ] {
         let told = &merged["paths"]["/api/pledges"]["get"]["responses"][status];
-        let content = &told["content"]["application/problem+json"]["schema"]["$ref"];
-        assert_eq!(content, "#/components/schemas/ProblemBody", "{status}");
+        let body = &told["content"]["application/problem+json"]["schema"]["allOf"];
+        assert_eq!(
+            body[0]["$ref"], "#/components/schemas/ProblemBody",
+            "{status}"
+        );
+        let codes = &body[1]["properties"]["code"]["enum"];
+        assert_eq!(codes.as_array().unwrap().last().unwrap(), code, "{codes}");
     }
     life.stop();
 }

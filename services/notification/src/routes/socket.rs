@@ -9,16 +9,19 @@ use axum::{
     },
     response::Response,
 };
-use chassis::{
-    http::{Problems, Query},
-    telemetry::metrics,
-};
+use chassis::{http::Query, telemetry::metrics};
 use prometheus::GaugeVec;
 use serde::Deserialize;
 use tokio::time::{Instant, interval_at, timeout};
 use utoipa::IntoParams;
 
 use crate::{App, domain::Channel, error::Error, feed::Updates};
+
+chassis::problems!(Refusals:
+    400 invalid_channel,
+    426 upgrade_required,
+    503 too_many_sockets,
+);
 
 /// How long one message may take to leave; a reader that stands still for longer is given up.
 const WRITE: Duration = Duration::from_secs(5);
@@ -44,8 +47,7 @@ pub struct Wanted {
     security(()),
     responses(
         (status = 101, description = "a WebSocket"),
-        (status = 426, description = "the request is no WebSocket handshake"),
-        Problems,
+        Refusals,
     ),
 )]
 pub async fn socket(

@@ -4,7 +4,7 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
-use chassis::http::{Path, Problems, Query};
+use chassis::http::{Path, Query};
 use common::ids::PaymentId;
 use http::{HeaderMap, StatusCode, header};
 use serde::Deserialize;
@@ -18,6 +18,16 @@ use crate::{
     db::lookup,
     error::Error,
 };
+
+chassis::problems!(Refusals:
+    402 payment_declined,
+    403 ticket_required ticket_invalid ticket_expired,
+    409 payment_closed,
+    410 pledge_expired,
+    422 payment_refused,
+    429 payment_velocity,
+    503 psp_unavailable charging_paused,
+);
 
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -33,7 +43,7 @@ pub struct Admission {
 #[utoipa::path(
     get, path = "/api/payments/{id}/checkout", tag = "payments", operation_id = "checkout",
     params(("id" = PaymentId, Path, description = "the payment"), Admission), security(("ticket" = [])),
-    responses((status = 303, description = "to the page to pay on"), Problems),
+    responses((status = 303, description = "to the page to pay on"), Refusals),
 )]
 pub async fn checkout(
     State(app): State<App>,

@@ -6,7 +6,7 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
-use chassis::http::{Json, Problems};
+use chassis::http::Json;
 use chrono::{DateTime, Utc};
 use common::{
     auth::{Caller, tokens::TicketError},
@@ -28,6 +28,17 @@ use crate::{
     error::Error,
     velocity,
 };
+
+chassis::problems!(Refusals:
+    402 payment_declined,
+    403 ticket_required ticket_invalid ticket_expired,
+    404 payment_not_found,
+    409 payment_closed,
+    410 pledge_expired,
+    422 payment_refused,
+    429 payment_velocity,
+    503 psp_unavailable charging_paused,
+);
 
 /// The header that carries a guest's key to a pledge.
 pub(super) const GUEST_TOKEN: &str = "x-guest-token";
@@ -66,7 +77,7 @@ pub struct Payable {
     ),
     request_body = NewPayment,
     security((), ("guest" = []), ("bearer" = ["OWNER"])),
-    responses((status = 201, description = "the payment and its one intent", body = Payable), Problems),
+    responses((status = 201, description = "the payment and its one intent", body = Payable), Refusals),
 )]
 pub async fn create(
     State(app): State<App>,

@@ -28,6 +28,10 @@ use crate::{
     error::Error,
 };
 
+chassis::problems!(OfClose:
+    422 invalid_reason,
+);
+
 /// The longest note, in characters.
 const NOTE: usize = 500;
 
@@ -161,7 +165,7 @@ pub async fn list(
         IdempotencyKey,
     ),
     request_body = Closing, security(("bearer" = ["ADMIN"])),
-    responses((status = 200, description = "it is closed", body = ClosedException), Problems),
+    responses((status = 200, description = "it is closed", body = ClosedException), OfClose),
 )]
 pub async fn close(
     State(app): State<App>,

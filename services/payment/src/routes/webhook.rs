@@ -7,7 +7,7 @@ use axum::{
     extract::{State, rejection::BytesRejection},
 };
 use chassis::{
-    http::{Json, Problems},
+    http::Json,
     telemetry::{self, metrics},
 };
 use http::{HeaderMap, HeaderValue, StatusCode};
@@ -23,6 +23,11 @@ use crate::{
     routes::event::Event,
     signature::{self, BadSignature},
 };
+
+chassis::problems!(Refusals:
+    400 malformed_event,
+    401 bad_signature,
+);
 
 /// How much of a header is kept, in characters.
 const HEADER: usize = 300;
@@ -50,7 +55,7 @@ pub struct Receipt {
     params(("Stripe-Signature" = String, Header, description = "HMAC-SHA-256 over time and raw body")),
     security(("stripe" = [])),
     request_body(content = Event, content_type = "application/json", description = "an event, at most 256 KiB"),
-    responses((status = 200, description = "the verdict is committed", body = Receipt), Problems),
+    responses((status = 200, description = "the verdict is committed", body = Receipt), Refusals),
 )]
 pub async fn stripe(
     State(app): State<App>,
@@ -66,7 +71,7 @@ pub async fn stripe(
     params(("Stripe-Signature" = String, Header, description = "HMAC-SHA-256 over time and raw body")),
     security(("stripe" = [])),
     request_body(content = Event, content_type = "application/json", description = "an event, at most 256 KiB"),
-    responses((status = 200, description = "the verdict is committed", body = Receipt), Problems),
+    responses((status = 200, description = "the verdict is committed", body = Receipt), Refusals),
 )]
 pub async fn payment(
     State(app): State<App>,
@@ -82,7 +87,7 @@ pub async fn payment(
     params(("Stripe-Signature" = String, Header, description = "HMAC-SHA-256 over time and raw body")),
     security(("stripe" = [])),
     request_body(content = Event, content_type = "application/json", description = "an event, at most 256 KiB"),
-    responses((status = 200, description = "the verdict is committed", body = Receipt), Problems),
+    responses((status = 200, description = "the verdict is committed", body = Receipt), Refusals),
 )]
 pub async fn payments(
     State(app): State<App>,

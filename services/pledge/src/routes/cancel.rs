@@ -1,11 +1,7 @@
 //! `POST /api/pledges/{id}/cancel`.
 
 use axum::extract::State;
-use chassis::{
-    db::Tx,
-    http::{Path, Problems},
-    telemetry,
-};
+use chassis::{db::Tx, http::Path, telemetry};
 use common::{
     auth::Caller,
     events::{PledgeKind, PledgeStatus},
@@ -19,6 +15,10 @@ use http::{HeaderMap, StatusCode};
 use super::access;
 use crate::{App, db, domain::Pledge, error::Error, reply::PledgeView};
 
+chassis::problems!(Refusals:
+    409 already_captured pledge_closed,
+);
+
 /// Asks for a pledge to be called off; for its donor only.
 ///
 /// 202 means that the wish is stored, once, and that the payment decides: the pledge is CANCELLING until the provider
@@ -27,7 +27,7 @@ use crate::{App, db, domain::Pledge, error::Error, reply::PledgeView};
     params(IdempotencyKey, ("id" = String, Path),
         ("X-Guest-Token" = Option<String>, Header, description = "as the pledge's creation gave it")),
     responses((status = 200, description = "it is called off", body = PledgeView),
-        (status = 202, description = "it is being called off", body = PledgeView), Problems))]
+        (status = 202, description = "it is being called off", body = PledgeView), Refusals))]
 pub async fn cancel(
     State(app): State<App>,
     claim: Claim,

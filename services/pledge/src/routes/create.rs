@@ -1,10 +1,7 @@
 //! `POST /api/pledges`.
 
 use axum::extract::State;
-use chassis::{
-    http::{Json, Problems},
-    telemetry,
-};
+use chassis::{http::Json, telemetry};
 use common::{
     auth::{Caller, tokens},
     events::{ContactState, Visibility},
@@ -27,6 +24,13 @@ use crate::{
     reply::Pledged,
     twins::{self, KnownGift},
 };
+
+chassis::problems!(Refusals:
+    404 campaign_not_found,
+    409 campaign_not_active campaign_ended possible_duplicate,
+    422 invalid_amount amount_out_of_range unknown_currency currency_mismatch invalid_tip tip_out_of_range charge_out_of_range invalid_name invalid_email invalid_message donor_required,
+    503 account_not_ready,
+);
 
 /// What a donor sends.
 #[derive(Deserialize, ToSchema)]
@@ -65,7 +69,7 @@ pub struct Donor {
     params(IdempotencyKey,
         ("X-Guest-Token" = Option<String>, Header, description = "of an earlier pledge, for a guest who wants to be known again")),
     security((), ("bearer" = [])),
-    responses((status = 201, description = "the pledge is stored; the same for every try with this key", body = Pledged), Problems))]
+    responses((status = 201, description = "the pledge is stored; the same for every try with this key", body = Pledged), Refusals))]
 pub async fn create(
     State(app): State<App>,
     claim: Claim,

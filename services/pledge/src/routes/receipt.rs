@@ -1,7 +1,7 @@
 //! `GET /api/pledges/{id}/receipt`.
 
 use axum::extract::State;
-use chassis::http::{Json, Path, Problems};
+use chassis::http::{Json, Path};
 use chrono::{DateTime, Utc};
 use common::{
     auth::Caller,
@@ -14,6 +14,10 @@ use utoipa::ToSchema;
 
 use super::access;
 use crate::{App, db, domain::receipts::Receipt, error::Error};
+
+chassis::problems!(Refusals:
+    409 not_captured,
+);
 
 /// The proof of a gift as it was when the money was taken. It never changes: what went back since is told by the pledge.
 #[derive(Serialize, ToSchema)]
@@ -59,7 +63,7 @@ impl From<&Receipt> for ReceiptView {
 /// Shows the receipt of a pledge to whoever may see the pledge; 409 `not_captured` before its money is taken.
 #[utoipa::path(get, path = "/api/pledges/{id}/receipt", tag = "pledges", operation_id = "pledge_receipt", security(("guest" = []), ("bearer" = ["OWNER"]), ("bearer" = ["ADMIN"])),
     params(("id" = String, Path), ("X-Guest-Token" = Option<String>, Header, description = "as the pledge's creation gave it")),
-    responses((status = 200, body = ReceiptView), Problems))]
+    responses((status = 200, body = ReceiptView), Refusals))]
 pub async fn receipt(
     State(app): State<App>,
     caller: Caller,

@@ -3,13 +3,17 @@
 use std::collections::BTreeSet;
 
 use axum::extract::State;
-use chassis::http::{Json, Problems, Query};
+use chassis::http::{Json, Query};
 use common::ids::CampaignId;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use crate::{App, db, error::Error, replies::View};
+
+chassis::problems!(Refusals:
+    400 invalid_ids too_many_ids,
+);
 
 /// The most campaigns in one reply.
 const MOST: usize = 100;
@@ -34,7 +38,7 @@ pub(crate) struct Many {
 /// Gives the totals of several campaigns, as they stand.
 #[utoipa::path(
     get, path = "/api/totals", tag = "totals", operation_id = "many_totals", params(Asked), security(()),
-    responses((status = OK, body = Many), Problems),
+    responses((status = OK, body = Many), Refusals),
 )]
 pub(crate) async fn many(
     State(app): State<App>,

@@ -1,7 +1,7 @@
 //! `POST /api/auth/login`
 
 use axum::{extract::State, response::IntoResponse};
-use chassis::http::{Json, Problems};
+use chassis::http::Json;
 use http::header;
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -9,6 +9,11 @@ use utoipa::ToSchema;
 use common::contact::Email;
 
 use crate::{App, db::accounts, error::Error, session::Session};
+
+chassis::problems!(Refusals:
+    401 invalid_credentials,
+    503 busy,
+);
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -27,7 +32,7 @@ pub struct Login {
 #[utoipa::path(
     post, path = "/api/auth/login", tag = "auth", operation_id = "login",
     request_body = Login, security(()),
-    responses((status = 200, description = "a session", body = Session), Problems),
+    responses((status = 200, description = "a session", body = Session), Refusals),
     extensions(("x-idempotent-because" = json!("a repeated login only begins a further session, and a stored reply would keep its tokens"))),
 )]
 pub async fn login(

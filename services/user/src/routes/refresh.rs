@@ -1,12 +1,16 @@
 //! `POST /api/auth/refresh`
 
 use axum::{extract::State, response::IntoResponse};
-use chassis::http::{Json, Problems};
+use chassis::http::Json;
 use http::header;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::{App, error::Error, session::Session};
+
+chassis::problems!(Refusals:
+    401 invalid_refresh_token,
+);
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -21,7 +25,7 @@ pub struct Presented {
 #[utoipa::path(
     post, path = "/api/auth/refresh", tag = "auth", operation_id = "refresh",
     request_body = Presented, security(()),
-    responses((status = 200, description = "the session goes on", body = Session), Problems),
+    responses((status = 200, description = "the session goes on", body = Session), Refusals),
     extensions(("x-idempotent-because" = json!("the refresh token is its own key and works once, and a stored reply would keep its tokens"))),
 )]
 pub async fn refresh(

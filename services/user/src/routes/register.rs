@@ -1,7 +1,7 @@
 //! `POST /api/auth/register`
 
 use axum::extract::State;
-use chassis::http::{Json, Problems};
+use chassis::http::Json;
 use common::events::Role;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -14,6 +14,11 @@ use crate::{
     domain::Password,
     error::{Error, at_fault},
 };
+
+chassis::problems!(Refusals:
+    422 weak_password,
+    503 busy,
+);
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -42,7 +47,7 @@ pub struct Accepted {
 #[utoipa::path(
     post, path = "/api/auth/register", tag = "auth", operation_id = "register",
     request_body = Registration, security(()),
-    responses((status = 202, description = "accepted, whether the address was known or not", body = Accepted), Problems),
+    responses((status = 202, description = "accepted, whether the address was known or not", body = Accepted), Refusals),
     extensions(("x-idempotent-because" = json!("the address is the key: one account, however often it is asked for, and one reply"))),
 )]
 pub async fn register(

@@ -65,11 +65,15 @@ fn every_operation_describes_its_refusals() {
         let mut faults = Vec::new();
         for (status, response) in responses {
             let is_problem = response["content"]["application/problem+json"].is_object();
-            // A handshake that is none is refused by what speaks the protocol.
-            if status.as_str() >= "400" && status != "426" && !is_problem {
+            if status.as_str() >= "400" && !is_problem {
                 faults.push(format!(
                     "describes {status} as something else than a problem"
                 ));
+            }
+            let body = &response["content"]["application/problem+json"]["schema"];
+            let codes = &body["allOf"][1]["properties"]["code"]["enum"];
+            if is_problem && codes.as_array().is_none_or(Vec::is_empty) {
+                faults.push(format!("describes {status} without its codes"));
             }
         }
         if !responses.keys().any(|status| status.as_str() < "400") {

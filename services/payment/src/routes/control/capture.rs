@@ -1,7 +1,7 @@
 //! `POST /api/admin/payments/{id}/capture`
 
 use axum::extract::State;
-use chassis::http::{Json, Path, Problems};
+use chassis::http::{Json, Path};
 use common::{
     auth::Admin,
     idempotency::{Claim, Reply},
@@ -22,6 +22,12 @@ use crate::{
     routes::view::View,
 };
 
+chassis::problems!(Refusals:
+    409 invalid_transition,
+    422 invalid_amount,
+    503 psp_unavailable charging_paused,
+);
+
 /// How much of the held money to take.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -38,7 +44,7 @@ pub struct NewCapture {
     responses(
         (status = 200, description = "the money was taken", body = View),
         (status = 202, description = "the provider has not answered yet; the same request tells later", body = View),
-        Problems,
+        Refusals,
     ),
 )]
 pub async fn capture(

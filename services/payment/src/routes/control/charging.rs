@@ -22,6 +22,10 @@ use crate::{
     error::Error,
 };
 
+chassis::problems!(Refusals:
+    422 invalid_reason,
+);
+
 /// The longest reason, in characters.
 const REASON: usize = 500;
 
@@ -68,7 +72,7 @@ pub async fn get(State(app): State<App>, _: Admin) -> Result<impl IntoResponse, 
 #[utoipa::path(
     put, path = "/api/admin/payments/charging", tag = "admin", operation_id = "put_charging",
     params(IdempotencyKey), request_body = NewCharging, security(("bearer" = ["ADMIN"])),
-    responses((status = 200, description = "how the switch stands now", body = Charging), Problems),
+    responses((status = 200, description = "how the switch stands now", body = Charging), Refusals),
 )]
 pub async fn put(
     State(app): State<App>,

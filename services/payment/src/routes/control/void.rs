@@ -1,7 +1,7 @@
 //! `POST /api/admin/payments/{id}/void`
 
 use axum::extract::State;
-use chassis::http::{Path, Problems};
+use chassis::http::Path;
 use common::{
     auth::Admin,
     idempotency::{Claim, Reply},
@@ -13,6 +13,11 @@ use common::{
 use super::answer;
 use crate::{App, error::Error, holds, routes::view::View};
 
+chassis::problems!(Refusals:
+    409 invalid_transition,
+    503 psp_unavailable,
+);
+
 /// Releases held money. For admins.
 #[utoipa::path(
     post, path = "/api/admin/payments/{id}/void", tag = "admin", operation_id = "void_payment",
@@ -21,7 +26,7 @@ use crate::{App, error::Error, holds, routes::view::View};
     responses(
         (status = 200, description = "the money was released", body = View),
         (status = 202, description = "the provider has not answered yet; the same request tells later", body = View),
-        Problems,
+        Refusals,
     ),
 )]
 pub async fn void(

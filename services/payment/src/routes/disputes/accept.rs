@@ -1,7 +1,7 @@
 //! `POST /api/admin/disputes/{id}/accept`
 
 use axum::extract::State;
-use chassis::http::{Path, Problems};
+use chassis::http::Path;
 use common::{
     auth::Admin,
     idempotency::{Claim, Reply},
@@ -11,11 +11,16 @@ use common::{
 use super::view::View;
 use crate::{App, error::Error};
 
+chassis::problems!(Refusals:
+    409 dispute_closed,
+    503 psp_unavailable,
+);
+
 /// Gives in: the donor's bank keeps the money. For admins.
 #[utoipa::path(
     post, path = "/api/admin/disputes/{id}/accept", tag = "admin", operation_id = "accept_dispute",
     params(("id" = String, Path, description = "the provider's id"), IdempotencyKey), security(("bearer" = ["ADMIN"])),
-    responses((status = 200, description = "the dispute, now lost", body = View), Problems),
+    responses((status = 200, description = "the dispute, now lost", body = View), Refusals),
 )]
 pub async fn accept(
     State(app): State<App>,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use axum::extract::State;
-use chassis::http::{Json, Path, Problems};
+use chassis::http::{Json, Path};
 use common::{
     auth::Admin,
     idempotency::{Claim, Reply},
@@ -18,6 +18,12 @@ use crate::{
     domain::{Dispute, Frozen, Halt},
     error::Error,
 };
+
+chassis::problems!(Refusals:
+    409 dispute_closed deadline_passed,
+    422 invalid_evidence,
+    503 psp_unavailable,
+);
 
 /// The provider's fields that are text.
 const FIELDS: [&str; 18] = [
@@ -55,7 +61,7 @@ pub struct Evidence {
     post, path = "/api/admin/disputes/{id}/evidence", tag = "admin", operation_id = "answer_dispute",
     params(("id" = String, Path, description = "the provider's id"), IdempotencyKey), request_body = Evidence,
     security(("bearer" = ["ADMIN"])),
-    responses((status = 200, description = "the dispute, now under review", body = View), Problems),
+    responses((status = 200, description = "the dispute, now under review", body = View), Refusals),
 )]
 pub async fn evidence(
     State(app): State<App>,

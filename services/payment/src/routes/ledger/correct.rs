@@ -1,10 +1,7 @@
 //! `POST /api/admin/ledger/corrections`
 
 use axum::extract::State;
-use chassis::{
-    http::{Json, Problems},
-    telemetry,
-};
+use chassis::{http::Json, telemetry};
 use chrono::{DateTime, Utc};
 use common::{
     auth::Admin,
@@ -25,6 +22,10 @@ use crate::{
     error::Error,
     ledger,
 };
+
+chassis::problems!(Refusals:
+    422 invalid_reason invalid_entries invalid_amount unknown_currency campaign_required unbalanced_entries unknown_payment,
+);
 
 /// A correction as it stands in the books.
 #[derive(Serialize, ToSchema)]
@@ -57,7 +58,7 @@ pub struct CorrectionEntry {
 #[utoipa::path(
     post, path = "/api/admin/ledger/corrections", tag = "admin", operation_id = "correct_ledger",
     params(IdempotencyKey), request_body = NewCorrection, security(("bearer" = ["ADMIN"])),
-    responses((status = 201, description = "the set that was added", body = LedgerCorrection), Problems),
+    responses((status = 201, description = "the set that was added", body = LedgerCorrection), Refusals),
 )]
 pub async fn correct(
     State(app): State<App>,

@@ -1,7 +1,7 @@
 //! `POST /api/admin/refund-batches/{campaign_id}`
 
 use axum::extract::State;
-use chassis::http::{Path, Problems};
+use chassis::http::Path;
 use common::{
     auth::Admin,
     events::CampaignStatus,
@@ -19,13 +19,17 @@ use crate::{
     error::Error,
 };
 
+chassis::problems!(Refusals:
+    409 campaign_not_stopped invalid_transition,
+);
+
 /// Orders that what a suspended campaign took goes back. For admins.
 ///
 /// A campaign that was called off needs no order: its batch is there by itself.
 #[utoipa::path(
     post, path = "/api/admin/refund-batches/{campaign_id}", tag = "admin", operation_id = "start_refund_batch",
     params(("campaign_id" = CampaignId, Path, description = "the campaign"), IdempotencyKey), security(("bearer" = ["ADMIN"])),
-    responses((status = 201, description = "the batch, planned", body = View), Problems),
+    responses((status = 201, description = "the batch, planned", body = View), Refusals),
 )]
 pub async fn start(
     State(app): State<App>,

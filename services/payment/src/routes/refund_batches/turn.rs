@@ -1,7 +1,7 @@
 //! `POST /api/admin/refund-batches/{campaign_id}/approve`, `/pause` and `/resume`
 
 use axum::extract::State;
-use chassis::http::{Path, Problems};
+use chassis::http::Path;
 use common::{
     auth::Admin,
     idempotency::{self, Claim, Joined, Reply},
@@ -13,11 +13,18 @@ use http::StatusCode;
 use super::view::View;
 use crate::{App, db::batches, domain::Turn, error::Error};
 
+chassis::problems!(OfApprove:
+    409 invalid_transition second_admin_required,
+);
+chassis::problems!(Refusals:
+    409 invalid_transition,
+);
+
 /// Lets a batch run that is about much money. For an admin who did not start it.
 #[utoipa::path(
     post, path = "/api/admin/refund-batches/{campaign_id}/approve", tag = "admin", operation_id = "approve_refund_batch",
     params(("campaign_id" = CampaignId, Path, description = "the campaign"), IdempotencyKey), security(("bearer" = ["ADMIN"])),
-    responses((status = 200, description = "the batch, now running", body = View), Problems),
+    responses((status = 200, description = "the batch, now running", body = View), OfApprove),
 )]
 pub async fn approve(
     State(app): State<App>,
@@ -32,7 +39,7 @@ pub async fn approve(
 #[utoipa::path(
     post, path = "/api/admin/refund-batches/{campaign_id}/pause", tag = "admin", operation_id = "pause_refund_batch",
     params(("campaign_id" = CampaignId, Path, description = "the campaign"), IdempotencyKey), security(("bearer" = ["ADMIN"])),
-    responses((status = 200, description = "the batch, now paused", body = View), Problems),
+    responses((status = 200, description = "the batch, now paused", body = View), Refusals),
 )]
 pub async fn pause(
     State(app): State<App>,
@@ -47,7 +54,7 @@ pub async fn pause(
 #[utoipa::path(
     post, path = "/api/admin/refund-batches/{campaign_id}/resume", tag = "admin", operation_id = "resume_refund_batch",
     params(("campaign_id" = CampaignId, Path, description = "the campaign"), IdempotencyKey), security(("bearer" = ["ADMIN"])),
-    responses((status = 200, description = "the batch, planned", body = View), Problems),
+    responses((status = 200, description = "the batch, planned", body = View), Refusals),
 )]
 pub async fn resume(
     State(app): State<App>,

@@ -1,7 +1,7 @@
 //! `POST /api/payments/{id}/refunds`
 
 use axum::extract::State;
-use chassis::http::{Json, Path, Problems};
+use chassis::http::{Json, Path};
 use common::{
     auth::Identity,
     idempotency::{Claim, Reply},
@@ -21,6 +21,11 @@ use crate::{
     refunding::{self, Begun},
 };
 
+chassis::problems!(Refusals:
+    409 refund_exceeds_captured dispute_open,
+    422 invalid_amount currency_mismatch invalid_reason,
+);
+
 /// How much is to go back, and why.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -39,7 +44,7 @@ pub struct NewRefund {
     post, path = "/api/payments/{id}/refunds", tag = "payments", operation_id = "create_refund",
     params(("id" = PaymentId, Path, description = "the payment"), IdempotencyKey), request_body = NewRefund,
     security(("bearer" = ["ORGANISER"]), ("bearer" = ["ADMIN"])),
-    responses((status = 201, description = "the refund, on its way", body = View), Problems),
+    responses((status = 201, description = "the refund, on its way", body = View), Refusals),
 )]
 pub async fn create(
     State(app): State<App>,

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use axum::{extract::State, response::IntoResponse};
-use chassis::http::{Json, Problem, Problems, Query};
+use chassis::http::{Json, Problem, Query};
 use chrono::{DateTime, Utc};
 use common::{
     auth::Admin,
@@ -19,6 +19,10 @@ use crate::{
     db::webhook_log::{self, Kept},
     domain::{Diff, Verdict},
 };
+
+chassis::problems!(Refusals:
+    400 invalid_verdict,
+);
 
 /// The verdict of what was not believed; it is none of the court's.
 const REJECTED: &str = "REJECTED";
@@ -76,7 +80,7 @@ impl FromStr for Place {
 #[utoipa::path(
     get, path = "/api/admin/webhooks", tag = "admin", operation_id = "webhooks",
     params(Wanted), security(("bearer" = ["ADMIN"])),
-    responses((status = 200, description = "a page of events", body = Page<WebhookEvent>), Problems),
+    responses((status = 200, description = "a page of events", body = Page<WebhookEvent>), Refusals),
 )]
 pub async fn list(
     State(app): State<App>,

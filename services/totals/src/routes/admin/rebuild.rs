@@ -20,6 +20,10 @@ use crate::{
     error::Error,
 };
 
+chassis::problems!(Refusals:
+    409 rebuild_running,
+);
+
 /// A rebuild.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Rebuild {
@@ -60,7 +64,7 @@ impl From<Build> for Rebuild {
 #[utoipa::path(
     post, path = "/api/admin/totals/rebuild", tag = "admin", operation_id = "rebuild_totals",
     params(IdempotencyKey), security(("bearer" = ["ADMIN"])),
-    responses((status = 202, description = "it runs", body = Rebuild), Problems),
+    responses((status = 202, description = "it runs", body = Rebuild), Refusals),
 )]
 pub(crate) async fn all(
     State(app): State<App>,
@@ -74,7 +78,7 @@ pub(crate) async fn all(
 #[utoipa::path(
     post, path = "/api/admin/totals/{id}/rebuild", tag = "admin", operation_id = "rebuild_totals_of",
     params(("id" = CampaignId, Path), IdempotencyKey), security(("bearer" = ["ADMIN"])),
-    responses((status = 202, description = "it runs", body = Rebuild), Problems),
+    responses((status = 202, description = "it runs", body = Rebuild), Refusals),
 )]
 pub(crate) async fn one(
     State(app): State<App>,
