@@ -182,12 +182,14 @@ async fn settle(
         transaction.fee
     } else {
         let detail = format!("settled in {}: its fee is not booked", transaction.currency);
+        let currency = Currency::parse(&transaction.currency.to_uppercase());
+        let fee = currency.map(|currency| Money::new(transaction.fee, currency));
         let matter = matter(
             payment,
             Kind::Reconciliation,
             transaction.id.clone(),
             detail,
-            None,
+            fee.ok(),
         );
         exceptions::open(connection, &[matter], now).await?;
         0
@@ -252,7 +254,7 @@ async fn disagree(
         Kind::Conflict,
         payment.payment_id.to_string(),
         detail,
-        None,
+        Some(payment.amount),
     );
     exceptions::open(connection, &[matter], now).await
 }

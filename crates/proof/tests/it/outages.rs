@@ -8,7 +8,7 @@ use testkit::{eventually, problem_code};
 use uuid::Uuid;
 use xtask::fleet::Backends;
 
-use crate::harness::{Gift, Wish, rough, success};
+use crate::harness::{Gift, Wish, World, counted, rough, success};
 
 const SERVICES: [&str; 6] = [
     "user",
@@ -46,6 +46,16 @@ fn without_kafka_gifts_are_taken_and_paid_and_all_is_told_in_order_when_it_is_ba
             waiting >= 40,
             "pledge, contact and two of each payment wait: {waiting}"
         );
+        for service in ["pledge", "payment"] {
+            let ready = world.client.get(format!("{}/readyz", world.url(service)));
+            let ready = ready.send().await.expect("an answer").status();
+            assert_eq!(ready, StatusCode::OK, "{service} takes gifts all the same");
+            eventually("the age of what waits is told", async || {
+                let metrics = world.metrics(service).await;
+                (counted(&metrics, "outbox_lag_seconds", "") > 0.0).then_some(())
+            })
+            .await;
+        }
 
         world.start_backend(Backends::kafka);
         let totals = world.until_total(&campaign, "raised", 5000).await;
@@ -97,6 +107,7 @@ fn without_postgresql_every_service_says_so_within_two_seconds_and_recovers_by_i
         let intent = world.open(&gift).await;
         world.until_quiet().await;
         let processes = SERVICES.map(|service| world.pid(service));
+        let aside = set_aside(world);
         world.stop_backend(Backends::postgres);
 
         let wish = Wish::new(&campaign, 800);
@@ -153,7 +164,19 @@ fn without_postgresql_every_service_says_so_within_two_seconds_and_recovers_by_i
             processes,
             "no service was restarted"
         );
+        // What could not be written meanwhile was waited for, and not set aside.
+        assert_eq!(set_aside(world), aside);
     });
+}
+
+/// How many messages were given up, of each topic.
+fn set_aside(world: &World) -> [usize; 3] {
+    [
+        "cfa.campaign.state.v1.dlq",
+        "cfa.pledge.events.v1.dlq",
+        "cfa.payment.events.v1.dlq",
+    ]
+    .map(|topic| world.topics.all(topic).len())
 }
 
 #[test]
