@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chassis::http::Problems;
 use futures::future::join_all;
 use http::StatusCode;
 use serde_json::{Map, Value, json};
@@ -31,8 +32,6 @@ const EDGE: [(&str, &str, &[&str]); 4] = [
     ),
     ("504", "the service took too long", &["upstream_timeout"]),
 ];
-/// Where a reply's description has its codes, as [`chassis::http::Problems`] writes it.
-const CODES: &str = "/content/application~1problem+json/schema/allOf/1/properties/code/enum";
 /// Names the services that could not be asked.
 const MISSING: &str = "x-missing-services";
 
@@ -49,7 +48,7 @@ struct Own;
 /// Describes the gateway's own routes.
 pub fn openapi() -> utoipa::openapi::OpenApi {
     let mut document = Own::openapi();
-    chassis::http::Problems::register(&mut document);
+    Problems::register(&mut document);
     document
 }
 
@@ -126,17 +125,10 @@ fn with_edge(mut item: Value) -> Value {
             continue;
         };
         for (status, description, codes) in EDGE {
-            let told = responses.entry(status).or_insert_with(|| {
-                let body = json!({ "allOf": [
-                    { "$ref": "#/components/schemas/ProblemBody" },
-                    { "type": "object", "properties": { "code": { "type": "string", "enum": [] } } },
-                ] });
-                json!({
-                    "description": description,
-                    "content": { "application/problem+json": { "schema": body } },
-                })
-            });
-            if let Some(known) = told.pointer_mut(CODES).and_then(Value::as_array_mut) {
+            let told = responses.entry(status);
+            let told = told.or_insert_with(|| json!(Problems::reply(description, &[])));
+            let known = told.pointer_mut(Problems::CODES);
+            if let Some(known) = known.and_then(Value::as_array_mut) {
                 known.extend(codes.iter().map(|code| json!(code)));
             }
         }

@@ -13,7 +13,7 @@ use http::{Method, StatusCode, header};
 use serde_json::Value;
 use utoipa::openapi::OpenApi;
 
-use super::Problem;
+use super::{Problem, Problems};
 
 /// What each operation may answer.
 #[derive(Default)]
@@ -60,8 +60,7 @@ impl Described {
 fn replies(operation: &Value) -> Replies {
     let replies = operation["responses"].as_object().into_iter().flatten();
     let read = |(status, reply): (&String, &Value)| {
-        let body = &reply["content"]["application/problem+json"]["schema"];
-        let codes = body["allOf"][1]["properties"]["code"]["enum"].as_array();
+        let codes = reply.pointer(Problems::CODES).and_then(Value::as_array);
         let codes = codes.map(|codes| {
             let codes = codes.iter().filter_map(Value::as_str);
             codes.map(str::to_owned).collect()

@@ -72,6 +72,10 @@ impl IntoResponses for Problems {
 }
 
 impl Problems {
+    /// Where a reply that [`Self::reply`] describes has its codes, as a JSON pointer (RFC 6901).
+    pub const CODES: &str =
+        "/content/application~1problem+json/schema/allOf/1/properties/code/enum";
+
     /// These error replies, and an operation's own.
     pub fn with(own: &[(u16, &[&str])]) -> BTreeMap<String, RefOr<Response>> {
         let mut all: BTreeMap<u16, (&str, Vec<&str>)> = EVERYWHERE
@@ -87,9 +91,27 @@ impl Problems {
             known.extend_from_slice(codes);
         }
         let told = |(status, (description, codes)): (u16, (&str, Vec<&str>))| {
-            (status.to_string(), RefOr::T(reply(description, &codes)))
+            (
+                status.to_string(),
+                RefOr::T(Self::reply(description, &codes)),
+            )
         };
         all.into_iter().map(told).collect()
+    }
+
+    /// One error reply with its codes.
+    pub fn reply(description: &str, codes: &[&str]) -> Response {
+        let code = ObjectBuilder::new()
+            .schema_type(Type::String)
+            .enum_values(Some(codes.iter().copied()));
+        let body = AllOfBuilder::new()
+            .item(Ref::from_schema_name(ProblemBody::name()))
+            .item(ObjectBuilder::new().property("code", code));
+        let content = ContentBuilder::new().schema(Some(body)).build();
+        ResponseBuilder::new()
+            .description(description)
+            .content("application/problem+json", content)
+            .build()
     }
 
     /// Puts the schemas that the replies refer to into an OpenAPI document.
@@ -102,20 +124,6 @@ impl Problems {
             .schemas
             .insert(FieldError::name().into_owned(), FieldError::schema());
     }
-}
-
-fn reply(description: &str, codes: &[&str]) -> Response {
-    let code = ObjectBuilder::new()
-        .schema_type(Type::String)
-        .enum_values(Some(codes.iter().copied()));
-    let body = AllOfBuilder::new()
-        .item(Ref::from_schema_name(ProblemBody::name()))
-        .item(ObjectBuilder::new().property("code", code));
-    let content = ContentBuilder::new().schema(Some(body)).build();
-    ResponseBuilder::new()
-        .description(description)
-        .content("application/problem+json", content)
-        .build()
 }
 
 /// Declares what an operation may answer beside what every operation may, each status with its codes, as a type for

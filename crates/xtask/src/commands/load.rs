@@ -105,7 +105,7 @@ fn with_own_fleet(root: &Path, run_dir: &Path, args: &Load) -> Result<bool> {
 }
 
 /// The same calls on an empty fleet and on one that has many payments, and the audit of those.
-fn stored(root: &Path, own: &Path, payments: u64, seconds: u32) -> Result<Stored> {
+fn stored(root: &Path, own: &Path, payments: u64, seconds: u64) -> Result<Stored> {
     ui::step(&format!("making up {payments} payments"));
     let programs = Profile::Release.build(root)?;
     // The services make their tables when they start.
@@ -178,12 +178,7 @@ fn measure(
     let mut report = load::run(root, fleet_dir, fleet, &settings, ready)?;
     if let (Some(payments), Some(_own)) = (args.stored, ready) {
         xtask(fleet_dir, &["down"])?;
-        report.stored = Some(stored(
-            root,
-            fleet_dir,
-            payments,
-            3 * u32::try_from(args.seconds)?,
-        )?);
+        report.stored = Some(stored(root, fleet_dir, payments, args.seconds)?);
     }
     let file = run_dir.join("load.json");
     std::fs::write(&file, serde_json::to_string_pretty(&report)? + "\n")

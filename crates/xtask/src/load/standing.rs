@@ -22,8 +22,8 @@ const TOTALS: u32 = 1000;
 const CONNECTIONS: usize = 16;
 /// Campaigns that the payments go to.
 const CAMPAIGNS: usize = 8;
-/// How long both fleets are asked before anything counts, in seconds.
-const WARM_UP: u32 = 10;
+/// How many times the length of a phase the calls take that count.
+const LENGTHS: u32 = 3;
 
 /// How long calls take.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -84,17 +84,18 @@ struct Calls<'a> {
     bytes: Box<dyn Fn(usize) -> Vec<u8> + Sync + 'a>,
 }
 
-/// Measures two fleets, each with its run directory: for so many seconds each, of which every other second is the one
-/// fleet's and every other the other's, because the same machine may be half as fast a minute later. What is measured
-/// first only warms up.
+/// Measures two fleets, each with its run directory: every other second is the one fleet's and every other the other's,
+/// because the same machine may be half as fast a minute later. A phase of `seconds` for each only warms up; the one
+/// that counts is three times as long.
 ///
 /// # Errors
 /// When a call is not answered as it should be.
-pub fn compare(fleets: [(&State, &Path); 2], seconds: u32) -> Result<[Standing; 2]> {
+pub fn compare(fleets: [(&State, &Path); 2], seconds: u64) -> Result<[Standing; 2]> {
+    let seconds = u32::try_from(seconds)?;
     let [one, other] = fleets.map(|(fleet, run_dir)| Place::new(fleet, run_dir));
     let places = [one?, other?];
-    measure(&places, WARM_UP)?;
-    measure(&places, seconds)
+    measure(&places, seconds)?;
+    measure(&places, LENGTHS * seconds)
 }
 
 fn measure(places: &[Place<'_>; 2], seconds: u32) -> Result<[Standing; 2]> {
@@ -104,13 +105,10 @@ fn measure(places: &[Place<'_>; 2], seconds: u32) -> Result<[Standing; 2]> {
         backlog::drain(place.fleet)?;
     }
     let count = usize::try_from(WEBHOOKS * seconds)?;
-    let [one, other] = places
-        .each_ref()
-        .map(|place| signed::prepare(place.fleet, place.run_dir, &place.campaigns, count));
-    let ((ones, silence), (others, stillness)) = (one?, other?);
-    let webhooks = [(&places[0], ones), (&places[1], others)];
-    let webhooks = webhooks.map(|(place, ready)| place.webhooks(ready));
-    let webhook = in_turn(&webhooks, seconds)?;
+    let [one, other] = places;
+    let (ones, silence) = signed::prepare(one.fleet, one.run_dir, &one.campaigns, count)?;
+    let (others, stillness) = signed::prepare(other.fleet, other.run_dir, &other.campaigns, count)?;
+    let webhook = in_turn(&[one.webhooks(ones), other.webhooks(others)], seconds)?;
     silence.end()?;
     stillness.end()?;
     Ok([0, 1].map(|n| Standing {
@@ -156,9 +154,7 @@ impl<'a> Place<'a> {
             campaigns,
         })
     }
-}
 
-impl Place<'_> {
     fn authority(&self) -> &str {
         wire::authority(&self.fleet.gateway)
     }

@@ -15,7 +15,8 @@ use super::view::{self, CampaignView};
 use crate::{App, Proposal, db, domain::Campaign, error::Error};
 
 chassis::problems!(Refusals:
-    422 invalid_title invalid_story invalid_category invalid_amount goal_not_positive unknown_currency invalid_min_amount ends_at_past unknown_timezone,
+    422 invalid_title invalid_story invalid_category invalid_amount goal_not_positive
+        unknown_currency invalid_min_amount ends_at_past unknown_timezone,
 );
 
 /// Begins a campaign, as a draft that only its organiser and admins see.

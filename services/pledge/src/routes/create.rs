@@ -28,7 +28,8 @@ use crate::{
 chassis::problems!(Refusals:
     404 campaign_not_found,
     409 campaign_not_active campaign_ended possible_duplicate,
-    422 invalid_amount amount_out_of_range unknown_currency currency_mismatch invalid_tip tip_out_of_range charge_out_of_range invalid_name invalid_email invalid_message donor_required,
+    422 invalid_amount amount_out_of_range unknown_currency currency_mismatch invalid_tip tip_out_of_range
+        charge_out_of_range invalid_name invalid_email invalid_message donor_required,
     503 account_not_ready,
 );
 

@@ -24,7 +24,8 @@ use crate::{
 };
 
 chassis::problems!(Refusals:
-    422 invalid_reason invalid_entries invalid_amount unknown_currency campaign_required unbalanced_entries unknown_payment,
+    422 invalid_reason invalid_entries invalid_amount unknown_currency campaign_required
+        unbalanced_entries unknown_payment,
 );
 
 /// A correction as it stands in the books.
