@@ -15,6 +15,9 @@ pub struct Config {
     pub webhook_events: Vec<String>,
     /// The append-only file of all that happened. Made when it is missing, restored from when it is there.
     pub ledger: PathBuf,
+    /// Whether the disk has to keep a line before anybody is answered. Without that a power cut loses what was answered; a
+    /// process that dies loses nothing.
+    pub durable: bool,
     /// Where the random numbers of faults begin unless the faults say so themselves.
     pub seed: u64,
     /// How long a balance transaction stays `pending`.
@@ -88,7 +91,7 @@ impl Rules {
 
 impl Config {
     /// Reads `PSP_SECRET_KEY`, `PSP_WEBHOOK_SECRET`, `PSP_WEBHOOK_URL`, `PSP_WEBHOOK_EVENTS`, `PSP_LEDGER`,
-    /// `PSP_SEED` and `PSP_SETTLE_AFTER_MS`; and for the rules `PSP_HOLD_MS`, `PSP_TURN_AFTER_MS`,
+    /// `PSP_DURABLE`, `PSP_SEED` and `PSP_SETTLE_AFTER_MS`; and for the rules `PSP_HOLD_MS`, `PSP_TURN_AFTER_MS`,
     /// `PSP_EVIDENCE_WITHIN_MS`, `PSP_FEE_BASIS_POINTS`, `PSP_FEE_FIXED`, `PSP_DISPUTE_FEE`, `PSP_PAYOUT_EVERY_MS`,
     /// `PSP_REQUESTS_PER_SECOND` and `PSP_PUBLIC_URL`.
     pub fn read(env: &mut Env) -> Self {
@@ -104,6 +107,7 @@ impl Config {
                 .map(str::to_owned)
                 .collect(),
             ledger: env.string("PSP_LEDGER").into(),
+            durable: env.parsed("PSP_DURABLE", true),
             seed: env.parsed("PSP_SEED", 0),
             settle_after: Duration::from_millis(env.parsed("PSP_SETTLE_AFTER_MS", 2000)),
             rules: Rules::read(env),

@@ -1,7 +1,7 @@
 //! The append-only file that is both the witness of every charge and the memory of the simulator.
 //!
-//! One task writes: it takes whatever lines wait, appends them, makes the disk keep them with one `fdatasync`,
-//! and only then tells each waiter. A line cut short by a crash was never answered, and is cut off at the next start.
+//! One task writes: it takes whatever lines wait, appends them, makes the disk keep them with one `fdatasync` (unless it
+//! need not be durable), and only then tells each waiter. A line cut short by a crash was never answered, and is cut off at the next start.
 
 use std::{
     fs::{File, OpenOptions},
@@ -36,6 +36,7 @@ impl Journal {
     /// Opens the file, or makes it, hands every line that it holds to `replay` and starts its writer.
     pub(crate) fn open(
         path: &Path,
+        durable: bool,
         life: &Lifecycle,
         replay: impl FnMut(Line),
     ) -> anyhow::Result<Self> {
@@ -57,7 +58,7 @@ impl Journal {
         read(&mut file, replay)
             .with_context(|| format!("cannot read the ledger {}", path.display()))?;
         let (sender, receiver) = mpsc::unbounded_channel();
-        life.spawn("ledger", write(file, receiver));
+        life.spawn("ledger", write(file, durable, receiver));
         Ok(Self(sender))
     }
 
@@ -118,7 +119,11 @@ fn read(file: &mut File, mut replay: impl FnMut(Line)) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn write(mut file: File, mut entries: mpsc::UnboundedReceiver<Entry>) -> anyhow::Result<()> {
+async fn write(
+    mut file: File,
+    durable: bool,
+    mut entries: mpsc::UnboundedReceiver<Entry>,
+) -> anyhow::Result<()> {
     let mut batch = Vec::with_capacity(BATCH);
     let mut buffer = Vec::new();
     while entries.recv_many(&mut batch, BATCH).await > 0 {
@@ -127,7 +132,7 @@ async fn write(mut file: File, mut entries: mpsc::UnboundedReceiver<Entry>) -> a
             buffer.extend_from_slice(&entry.line);
         }
         // Waiters only need the disk when at least one of them was promised it.
-        let sync = batch.iter().any(|entry| entry.kept.is_some());
+        let sync = durable && batch.iter().any(|entry| entry.kept.is_some());
         let work = move || -> std::io::Result<_> {
             file.write_all(&buffer)?;
             if sync {

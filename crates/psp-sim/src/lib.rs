@@ -63,7 +63,7 @@ pub async fn run(config: Config, listener: TcpListener, life: Lifecycle) -> anyh
     });
     let store = Arc::new(Store::default());
     let keys = Keys::default();
-    let journal = Journal::open(&config.ledger, &life, |line| match line {
+    let journal = Journal::open(&config.ledger, config.durable, &life, |line| match line {
         Line::Fact(fact) => {
             if let Some(answer) = &fact.answer {
                 keys.restore(answer);

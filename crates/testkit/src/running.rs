@@ -7,7 +7,7 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 
 /// How long an asynchronous effect may take before the test gives up on it.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// How long a reply may take: a service answers long before, if only that it cannot.
 const REPLY: Duration = Duration::from_mins(1);
 

@@ -121,10 +121,15 @@ impl Client {
         })
     }
 
-    /// Whether it is still time to give and to give back.
+    /// Whether everybody still gives.
     pub(super) fn is_open(&self) -> bool {
-        let now = Instant::now();
-        now < self.hours.until || (now < self.hours.at_most && !self.acknowledged.is_enough())
+        Instant::now() < self.hours.until
+    }
+
+    /// Whether it is still time to give back, and for those who stay to give.
+    pub(super) fn is_needed(&self) -> bool {
+        let in_time = Instant::now() < self.hours.at_most;
+        self.is_open() || (in_time && !self.acknowledged.is_enough())
     }
 
     /// Answers that cannot both be true, as far as donors have noticed.

@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_millis(2500);
 /// The pause after each thing done.
 const PAUSE: Duration = Duration::from_millis(150);
 /// How long after the load the operator goes on calling the campaign off and ruling.
-const LAST_TRIES: Duration = Duration::from_secs(20);
+const LAST_TRIES: Duration = Duration::from_mins(2);
 
 /// An admin who has signed in.
 pub(super) struct Office {
@@ -117,7 +117,7 @@ impl Operator {
     /// Refunds and rules until the time is over, and from the middle on calls one campaign off.
     pub(super) async fn work(mut self, middle: Instant) -> Result<()> {
         let mut is_off = false;
-        while self.client.is_open() {
+        while self.client.is_needed() {
             if !is_off && Instant::now() > middle {
                 is_off = self.call_off().await;
             }

@@ -14,7 +14,7 @@ use super::world::World;
 use crate::audit::Lost;
 
 /// How long it may take until every fact is told.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_mins(2);
 /// How far a consumer may have been behind when the copy was made: what it had not heard by then is heard again, too.
 const LAG: chrono::Duration = chrono::Duration::seconds(15);
 /// How often that is looked at.

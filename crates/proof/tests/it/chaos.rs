@@ -208,7 +208,7 @@ fn provoked(without: Option<&str>) -> Outcome {
         })),
         without: without.map(str::to_owned),
         // A break that is expected need not be waited for.
-        patience: Duration::from_secs(if without.is_some() { 15 } else { 30 }),
+        patience: Duration::from_secs(if without.is_some() { 15 } else { 120 }),
         ..Plan::new(1, Duration::from_secs(5))
     };
     run(&plan, || Options::for_test("chaos"))

@@ -27,7 +27,7 @@ use uuid::Uuid;
 pub(crate) const SECRET_KEY: &str = "sk_test_only_for_the_tests_of_psp_sim";
 pub(crate) const WEBHOOK_SECRET: &str = "whsec_only_for_the_tests_of_psp_sim";
 /// How long a test waits for what must happen.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// An answer of the simulator.
 #[derive(Clone, Debug)]
@@ -91,6 +91,7 @@ pub(crate) fn config() -> Config {
         webhook_url: None,
         webhook_events: Vec::new(),
         ledger,
+        durable: true,
         seed: 1,
         settle_after: Duration::from_mins(1),
         rules: Rules {

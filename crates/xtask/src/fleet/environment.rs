@@ -45,6 +45,8 @@ pub(super) struct Facts<'a> {
     pub topic_prefix: &'a str,
     pub partitions: u32,
     pub limits: bool,
+    /// Whether a power cut may lose nothing.
+    pub durable: bool,
     /// The base URLs of every instance of a service.
     pub upstreams: &'a dyn Fn(&str) -> Vec<String>,
 }
@@ -168,6 +170,7 @@ impl Facts<'_> {
         add(env, "PSP_WEBHOOK_EVENTS", PSP_EVENTS.join(","));
         let ledger = self.run_dir.join("psp/ledger.jsonl");
         add(env, "PSP_LEDGER", ledger.to_string_lossy());
+        add(env, "PSP_DURABLE", self.durable.to_string());
     }
 }
 

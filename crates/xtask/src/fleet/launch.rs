@@ -124,6 +124,7 @@ impl Fleet {
             topic_prefix: &self.options.topic_prefix,
             partitions: self.options.partitions,
             limits: self.options.limits,
+            durable: !self.options.throwaway,
             upstreams: &upstreams,
         };
         let mut env = facts.of(service, name, self.servers[name].port());

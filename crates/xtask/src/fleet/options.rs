@@ -26,7 +26,7 @@ pub struct Options {
     pub backends: Backends,
     /// The database that the services share, each in its own schema.
     pub database: String,
-    /// Whether its database and data are removed when it ends.
+    /// Whether its database and data are removed when it ends. Its provider then answers before the disk keeps the answer.
     pub throwaway: bool,
     /// Stands before the name of every topic and group.
     pub topic_prefix: String,

@@ -11,7 +11,7 @@ use super::Secrets;
 use crate::interrupt;
 
 /// How long the fleet may take to answer its first requests.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The id of the first active campaign, if there is any.
 pub fn first_active_campaign(gateway: &str) -> Result<Option<String>> {

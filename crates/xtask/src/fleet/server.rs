@@ -38,7 +38,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// A server that is not started yet. It listens on `port`, ends on SIGTERM within 20 seconds, and is ready in a minute.
+    /// A server that is not started yet. It listens on `port`, ends on SIGTERM within 20 seconds, and is ready in three minutes.
     pub fn new(name: &str, url: String, port: u16, spec: Spec, probe: Probe) -> Self {
         Self {
             name: name.to_owned(),
@@ -49,7 +49,7 @@ impl Server {
             probe,
             farewell: Signal::SIGTERM,
             grace: Duration::from_secs(20),
-            patience: Duration::from_mins(1),
+            patience: Duration::from_mins(3),
             process: None,
             log_start: 0,
         }

@@ -523,6 +523,7 @@ impl Simulator {
             webhook_url: self.webhook_url.clone(),
             webhook_events: Vec::new(),
             ledger: self.ledger.clone(),
+            durable: true,
             seed: 7,
             settle_after: Duration::from_secs(1),
             rules: psp_sim::Rules::default(),

@@ -11,7 +11,7 @@ use serde_json::Value;
 use tokio::task::block_in_place;
 
 /// How long the broker may take to answer.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A published event.
 #[derive(Clone, Debug)]
