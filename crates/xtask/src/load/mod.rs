@@ -12,6 +12,7 @@ mod lag;
 mod latency;
 mod machine;
 mod mix;
+mod overload;
 mod pgbench;
 mod rebuild;
 mod report;
@@ -64,6 +65,16 @@ pub struct Settings {
     pub mix_seconds: u64,
 }
 
+impl Settings {
+    /// A closed loop as long and wide as each of them.
+    fn usual(&self) -> wrk::Loop {
+        wrk::Loop {
+            connections: self.connections,
+            seconds: self.seconds,
+        }
+    }
+}
+
 /// Runs every phase, one after the other, and each only once the one before has been worked off.
 pub fn run(
     root: &Path,
@@ -76,13 +87,16 @@ pub fn run(
     ui::step("warming up");
     warm_up(root, fleet, settings)?;
     ui::step("pledges through the gateway");
-    let pledges = wrk::drive(root, "pledges", fleet, settings)?;
+    let pledges = wrk::drive(root, "pledges", fleet, settings.usual())?;
     ui::step("waiting until every event is published and every pledge has its payment");
     let drain = backlog::drain(fleet)?;
     ui::step("pgbench with the same rows");
     let yardstick = pgbench::drive(root, fleet, settings)?;
     ui::step("totals through the gateway");
-    let totals = wrk::drive(root, "totals", fleet, settings)?;
+    let totals = wrk::drive(root, "totals", fleet, settings.usual())?;
+    ui::step("far more pledges than fit, and as many as fit after that");
+    let overload = overload::drive(root, fleet, settings)?;
+    backlog::drain(fleet)?;
     let campaigns = capture::open_campaigns(fleet, CAMPAIGNS)?;
     let timed = |rate| {
         ui::step(&format!(
@@ -130,6 +144,7 @@ pub fn run(
         drain,
         yardstick,
         totals,
+        overload,
         captures,
         fast_captures,
         donations,
@@ -146,7 +161,7 @@ pub fn run(
 /// and PostgreSQL writes its log over old segments instead of filling new ones with zeros while every commit waits.
 fn warm_up(root: &Path, fleet: &State, settings: &Settings) -> Result<()> {
     for _ in 0..WARM_UPS {
-        wrk::drive(root, "pledges", fleet, settings)?;
+        wrk::drive(root, "pledges", fleet, settings.usual())?;
     }
     donations::drive(fleet, settings)?;
     backlog::drain(fleet)?;

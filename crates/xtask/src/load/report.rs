@@ -12,6 +12,7 @@ use super::donations::Donations;
 use super::latency::Latency;
 use super::machine::Machine;
 use super::mix::Mix;
+use super::overload::Overload;
 use super::pgbench::Yardstick;
 use super::rebuild::Rebuild;
 use super::standing::Stored;
@@ -38,6 +39,8 @@ pub struct Report {
     pub yardstick: Yardstick,
     /// `GET /api/campaigns/{id}/totals` in a closed loop.
     pub totals: Burst,
+    /// Far more pledges than fit.
+    pub overload: Overload,
     /// From capture to total at a steady rate.
     pub captures: Captures,
     /// The same at a higher rate.
@@ -154,6 +157,7 @@ impl Report {
                 self.backlog(),
             ),
             burst("totals", &self.totals, "≥ 20,000/s", 20_000.0),
+            self.overload(),
             captured("capture to total", &self.captures),
             captured("capture to total", &self.fast_captures),
             self.whole_donations(),
@@ -188,6 +192,28 @@ impl Report {
             });
         }
         rows
+    }
+
+    fn overload(&self) -> Row {
+        let Overload { during, after } = self.overload;
+        let goodput = self.overload.goodput();
+        Row {
+            goal: Some(("≥ 80 %", goodput >= 0.8 && after.errors == 0)),
+            ..row(
+                "pledges, far too many",
+                format!("{:.0} %", 100.0 * goodput),
+                format!(
+                    "{} taken and {} refused over {} connections, p99 {:.0} ms; right after {} with p99 {:.0} ms, {} errors",
+                    per_second(self.overload.taken_per_second()),
+                    per_second(self.overload.refused_per_second()),
+                    Overload::CONNECTIONS,
+                    during.p99_ms,
+                    per_second(after.per_second),
+                    after.p99_ms,
+                    after.errors
+                ),
+            )
+        }
     }
 
     fn whole_donations(&self) -> Row {

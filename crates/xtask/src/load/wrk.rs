@@ -6,9 +6,17 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
-use super::Settings;
 use crate::fleet::state::State;
 use crate::{run, settings};
+
+/// A closed loop.
+#[derive(Clone, Copy, Debug)]
+pub struct Loop {
+    /// How many connections.
+    pub connections: usize,
+    /// For how long, in seconds.
+    pub seconds: u64,
+}
 
 /// What `loadtest/wrk/report.lua` prints.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize)]
@@ -25,7 +33,9 @@ pub struct Burst {
     pub p95_ms: f64,
     /// 99 of 100 were faster, in milliseconds.
     pub p99_ms: f64,
-    /// Replies other than 2xx and 3xx, and broken connections.
+    /// Replies other than 2xx and 3xx.
+    pub refused: u64,
+    /// Those, and broken connections.
     pub errors: u64,
 }
 
@@ -37,18 +47,18 @@ pub fn check() -> Result<()> {
 }
 
 /// Drives `loadtest/wrk/<script>.lua`.
-pub fn drive(root: &Path, script: &str, fleet: &State, settings: &Settings) -> Result<Burst> {
+pub fn drive(root: &Path, script: &str, fleet: &State, how: Loop) -> Result<Burst> {
     let printed = run::captured(
         Command::new("wrk")
             .args([
                 "--threads",
                 "2",
                 "--connections",
-                &settings.connections.to_string(),
+                &how.connections.to_string(),
             ])
             .args([
                 "--duration",
-                &format!("{}s", settings.seconds),
+                &format!("{}s", how.seconds),
                 "--timeout",
                 "10s",
                 "--script",
