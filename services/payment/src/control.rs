@@ -19,6 +19,7 @@ use crate::{
     error::Error,
     provider::Failure,
     transition::{self, Made},
+    unanswered,
 };
 
 /// The provider remembers the key of the call that opens an intent for a day: later it would open a second one.
@@ -84,7 +85,9 @@ pub async fn settle(app: &App, id: PaymentId) -> Result<Payment, Error> {
         }
         Err(failure) => {
             note(id, &failure);
-            find(app, id).await
+            let payment = find(app, id).await?;
+            unanswered::tell_of_tries(app, &payment, "cancel", tries).await?;
+            Ok(payment)
         }
     }
 }
@@ -148,11 +151,31 @@ pub async fn apply(app: &App, id: PaymentId, seen: &Seen, cause: &str) -> Result
 
 /// Ends a payment whose intent nobody has asked for: from now on nobody will.
 async fn end_unopened(app: &App, id: PaymentId) -> Result<Payment, Error> {
+    // Otherwise somebody was about to open it, and is asked about soon.
+    end_without_intent(app, id, |payment| payment.outcome == Outcome::None).await
+}
+
+/// Ends a payment that was called off, or ran out of time, and whose intent the provider never made: the call that was to
+/// make it can have no effect any more.
+///
+/// # Errors
+/// 404 for a payment that is not there, or what the database says.
+pub async fn end_unmade(app: &App, id: PaymentId) -> Result<(), Error> {
+    let payment = end_without_intent(app, id, |payment| payment.provider_ref.is_none()).await?;
+    let state = payment.state.as_str();
+    tracing::warn!(payment.id = %id, state, "the provider never made the intent of a call without an answer");
+    Ok(())
+}
+
+async fn end_without_intent(
+    app: &App,
+    id: PaymentId,
+    is_so: impl Fn(&Payment) -> bool,
+) -> Result<Payment, Error> {
     let now = app.clock.now();
     let mut tx = app.db.begin().await?;
     let mut payment = locked(&mut tx, id).await?;
-    let Some(ending) = payment.ending.filter(|_| payment.outcome == Outcome::None) else {
-        // Somebody was about to open it, and is asked about soon.
+    let Some(ending) = payment.ending.filter(|_| is_so(&payment)) else {
         return Ok(payment);
     };
     let was = payment.version;

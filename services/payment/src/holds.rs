@@ -18,6 +18,7 @@ use crate::{
     domain::{Ending, Frozen, Payment, Seen},
     error::Error,
     provider::Failure,
+    unanswered,
 };
 
 /// How long before a hold runs out it is dealt with.
@@ -95,6 +96,7 @@ pub async fn settle(app: &App, id: PaymentId) -> Result<Payment, Error> {
         }
         Err(failure) => {
             note(id, &failure);
+            unanswered::tell_of_tries(app, &payment, "capture", capture.tries).await?;
             find(app, id).await
         }
     }

@@ -10,13 +10,15 @@ use common::{
 use sqlx::PgConnection;
 
 use crate::{
-    alarm,
     app::App,
     db::{books, exceptions, lookup, payments::Saved},
-    domain::{Change, Effect, Exception, Kind, Observation, Payment, Told, Transaction, observe},
+    domain::{
+        Change, Effect, Exception, Kind, Observation, Payment, Post, Told, Transaction, observe,
+    },
     error::Error,
     late, ledger,
     provider::{Failure, Inquired},
+    suspense,
     transition::{self, Made},
 };
 
@@ -107,8 +109,19 @@ pub async fn apply(
             if seen.received > 0
                 && !is_ours(&payment, &seen.currency, seen.amount, seen.received) =>
         {
-            suspend(connection, &payment, &seen.currency, seen.received, now).await?;
             agreed = false;
+            let went_back = shown
+                .latest_charge
+                .as_ref()
+                .map_or(0, |charge| charge.amount_refunded);
+            if let Ok(currency) = Currency::parse(&seen.currency.to_uppercase()) {
+                let taken = Money::new(seen.received, currency);
+                let ended = suspense::keep(connection, &mut payment, taken, went_back, now).await?;
+                changes.extend(ended.map(|change| (change, "suspense.given_back")));
+            } else {
+                let why = "taken in a currency that we do not know";
+                disagree(connection, &payment, why, now).await?;
+            }
         }
         Observation::Contradiction(why) => {
             let taken = late::judge(connection, &mut payment, &others, seen.received, now).await?;
@@ -163,14 +176,20 @@ fn is_ours(payment: &Payment, currency: &str, amount: i64, received: i64) -> boo
         && received <= amount
 }
 
-/// The money has become available: its settlement is booked under the provider's own entry.
+/// The money has become available: its settlement is booked under the provider's own entry. Of money that went back
+/// before, only the provider's fee is left to book.
 async fn settle(
     connection: &mut PgConnection,
     payment: &mut Payment,
     transaction: &Transaction,
     now: DateTime<Utc>,
 ) -> Result<Option<Box<Change>>, sqlx::Error> {
-    if payment.state != State::Captured || !transaction.is_available() {
+    let moves = payment.state == State::Captured;
+    let object = &transaction.id;
+    let id = payment.payment_id;
+    let is_left = payment.state == State::Refunded
+        && !books::has(&mut *connection, id, Effect::Settled, object).await?;
+    if !(moves || is_left) || !transaction.is_available() {
         return Ok(None);
     }
     let fee = if payment
@@ -194,51 +213,20 @@ async fn settle(
         exceptions::open(connection, &[matter], now).await?;
         0
     };
+    if is_left {
+        let fee = Money::new(fee, payment.amount.currency);
+        let posts = [Post::fee(object, fee)];
+        let posts = if fee.minor == 0 { &[] } else { &posts[..] };
+        ledger::post(connection, id, posts, None, now).await?;
+        return Ok(None);
+    }
     let told = Told {
         minor: payment.captured,
         fee,
-        object: Some(&transaction.id),
+        object: Some(object),
         ..Told::default()
     };
     Ok(payment.hear(Event::Settled, told, now).ok().map(Box::new))
-}
-
-/// What was taken otherwise than asked for waits in the books until a person decides, once.
-async fn suspend(
-    connection: &mut PgConnection,
-    payment: &Payment,
-    currency: &str,
-    received: i64,
-    now: DateTime<Utc>,
-) -> Result<(), sqlx::Error> {
-    let intent = payment.provider_ref.clone().unwrap_or_default();
-    let id = payment.payment_id;
-    let Ok(currency) = Currency::parse(&currency.to_uppercase()) else {
-        return disagree(
-            connection,
-            payment,
-            "taken in a currency that we do not know",
-            now,
-        )
-        .await;
-    };
-    if !books::has(&mut *connection, id, Effect::Suspense, &intent).await? {
-        let amount = Money::new(received, currency);
-        ledger::suspend(connection, id, &intent, amount, now).await?;
-        let detail = format!("{amount} was taken instead of {}", payment.amount);
-        let matter = matter(payment, Kind::Suspense, intent, detail, Some(amount));
-        exceptions::open(connection, &[matter], now).await?;
-        alarm::raise(
-            alarm::SUSPENSE,
-            Some(id),
-            "money was taken that nobody asked for",
-        );
-    }
-    let subject = id.to_string();
-    for kind in [Kind::Conflict, Kind::Quarantined] {
-        exceptions::close(connection, kind, &[&subject], PROVIDER, now).await?;
-    }
-    Ok(())
 }
 
 /// The provider itself shows what cannot be: a person must look.

@@ -1,16 +1,13 @@
 //! The books: what changed payments are in them, written in the transaction of the change.
 
 use chrono::{DateTime, Utc};
-use common::{
-    ids::{PaymentId, UserId},
-    money::Money,
-};
+use common::ids::{PaymentId, UserId};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::{
     db::ledger::{self, HoldStep, Set},
-    domain::{Account, Booking, Correction, Effect, Entry, Hold, Moved, Post},
+    domain::{Booking, Correction, Effect, Hold, Moved, Post},
 };
 
 /// A changed payment, to be booked.
@@ -102,37 +99,6 @@ pub async fn correct(
         trace_id,
         at,
         entries: &correction.entries,
-    };
-    ledger::insert_sets(connection, &[set]).await
-}
-
-/// Books what the provider took in a way that nobody asked for, until a person decides.
-pub async fn suspend(
-    connection: &mut PgConnection,
-    payment_id: PaymentId,
-    object: &str,
-    amount: Money,
-    at: DateTime<Utc>,
-) -> Result<(), sqlx::Error> {
-    let line = |account, minor| Entry {
-        account,
-        campaign_id: None,
-        amount: Money::new(minor, amount.currency),
-    };
-    let entries = [
-        line(Account::PspReceivable, amount.minor),
-        line(Account::Suspense, -amount.minor),
-    ];
-    let set = Set {
-        id: Uuid::now_v7(),
-        payment_id: Some(payment_id),
-        effect: Effect::Suspense,
-        psp_object: Some(object),
-        reason: None,
-        entered_by: None,
-        trace_id: None,
-        at,
-        entries: &entries,
     };
     ledger::insert_sets(connection, &[set]).await
 }

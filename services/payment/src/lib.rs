@@ -52,6 +52,7 @@ mod routes;
 pub mod seal;
 pub mod signature;
 mod standing;
+mod suspense;
 mod switch;
 mod transition;
 mod unanswered;

@@ -6,17 +6,17 @@
 
 use chassis::telemetry;
 use chrono::{DateTime, Duration, Utc};
-use common::ids::PaymentId;
+use common::{ids::PaymentId, payment::State};
 use sqlx::PgConnection;
 
 use crate::{
     app::App,
     db::{
-        disputes, exceptions, lookup,
+        books, disputes, exceptions, lookup,
         payments::{self, Saved},
         refunds, transitions,
     },
-    domain::{File, Learned, Look, Payment},
+    domain::{Effect, File, Learned, Look, Payment},
     error::Error,
     ledger,
     provider::{Failure, Stripe},
@@ -44,7 +44,11 @@ pub async fn ask(app: &App, id: PaymentId) -> Result<(), Error> {
     let Some(mut held) = Held::lock(&mut tx, id).await? else {
         return Ok(());
     };
-    if held.payment.captured == 0 && !(look.refunds.is_empty() && look.disputes.is_empty()) {
+    let went_back = !(look.refunds.is_empty() && look.disputes.is_empty());
+    if went_back
+        && held.payment.captured == 0
+        && !books::has(&mut *tx, id, Effect::Suspense, &intent).await?
+    {
         // What went back was taken first: the news of that is still on its way.
         let soon = app.clock.now() + app.settings.resolve_after / 2;
         payments::ask_by(&mut tx, &[id], soon).await?;
@@ -93,7 +97,7 @@ impl Held {
         };
         let refunds = refunds::of_payment(&mut *connection, id).await?;
         let disputes = disputes::of_payment(&mut *connection, id).await?;
-        let settled = transitions::was_completed(&mut *connection, id).await?;
+        let settled = transitions::was_settled(&mut *connection, id).await?;
         Ok(Some(Self {
             was: payment.version,
             payment,
@@ -135,6 +139,10 @@ impl Held {
                 was: self.was,
             };
             transition::write(connection, &[saved], &made).await?;
+        }
+        if !made.is_empty() && self.payment.state == State::Refunded && !self.settled {
+            // The provider's fee is to be booked once the charge is available.
+            payments::ask_by(connection, &[self.payment.payment_id], now).await?;
         }
         for (kind, subject) in &learned.closed {
             exceptions::close(connection, *kind, &[subject], "the provider", now).await?;

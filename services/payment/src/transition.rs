@@ -27,7 +27,7 @@ pub struct Made<'a> {
     pub cause: &'a str,
     /// The provider's event behind it.
     pub psp_event: Option<&'a str>,
-    /// The request behind it.
+    /// The trace of the request behind it; where there was none, as when we looked ourselves, it is the pledge's.
     pub trace_id: Option<&'a str>,
     /// The trace that the event goes on with.
     pub traceparent: Option<String>,
@@ -69,9 +69,11 @@ pub async fn write(
             change,
             cause,
             psp_event,
-            trace_id,
             ..
         } = *made;
+        let trace_id = made
+            .trace_id
+            .or_else(|| trace_of(made.traceparent.as_deref()));
         let (payment_id, version) = (change.event.payment_id, change.event.version);
         let at = change.event.occurred_at;
         steps.extend(change.transitions.iter().map(|step| transitions::Recorded {
@@ -111,6 +113,11 @@ pub async fn write(
     }
     ledger::write(connection, &booked).await?;
     outbox::insert_all(connection, &told).await
+}
+
+/// The id in a `traceparent` (W3C Trace Context, 3.2.2).
+fn trace_of(traceparent: Option<&str>) -> Option<&str> {
+    traceparent?.split('-').nth(1)
 }
 
 /// The trace that a change goes on with: the pledge's, not that of the request that brought the news, so that one trace

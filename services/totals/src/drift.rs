@@ -4,7 +4,7 @@
 //! ahead of a page must be in the next one, and what is behind may be on its way, until later payments have come.
 
 use std::{
-    collections::{BTreeMap, btree_map::Entry},
+    collections::{BTreeMap, BTreeSet, btree_map::Entry},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicI64, Ordering},
@@ -92,6 +92,8 @@ pub(crate) struct Shared(Arc<Mutex<Findings>>, Arc<AtomicI64>);
 /// What the auditor remembers between looks.
 pub(crate) struct Memory {
     suspicions: BTreeMap<Uuid, Suspicion>,
+    /// Payments that differed in this pass. What neither side has any more is met no more, and found no more.
+    met: BTreeSet<Uuid>,
     /// How long a snapshot may take to be contained.
     patience: Duration,
     findings: Shared,
@@ -163,6 +165,7 @@ impl Memory {
     pub(crate) fn new(patience: Duration, findings: Shared) -> Self {
         Self {
             suspicions: BTreeMap::new(),
+            met: BTreeSet::new(),
             patience,
             findings,
         }
@@ -218,6 +221,7 @@ impl Memory {
             self.suspicions.remove(&id);
             return None;
         };
+        self.met.insert(id);
         let seen = Suspicion {
             difference,
             version: payment.map_or(0, |payment| payment.version),
@@ -252,6 +256,8 @@ impl Memory {
 
     /// Ends a pass with what comparing the campaigns' rows with the sums of their payments gave.
     pub(crate) fn end_pass(&mut self, compared: Vec<Compared>, now: DateTime<Utc>) {
+        let met = std::mem::take(&mut self.met);
+        self.suspicions.retain(|id, _| met.contains(id));
         let frozen = compared.iter().filter(|one| one.frozen).count();
         let campaigns: Vec<_> = compared
             .into_iter()
@@ -265,6 +271,7 @@ impl Memory {
                     alarm::campaign_drifts(drift);
                 }
             }
+            findings.payments.retain(|id, _| met.contains(id));
             findings.campaigns = campaigns;
             findings.frozen = frozen;
             findings.as_of = Some(now);

@@ -17,7 +17,7 @@ pub(crate) const GROUPS: [(&str, &[topics::Topic]); 6] = [
     ("pledge-campaigns", &[topics::CAMPAIGN]),
     ("pledge-donors", &[topics::USER]),
     ("pledge-payments", &[topics::PAYMENT]),
-    ("payment", &[topics::PLEDGE]),
+    ("payment", &[topics::PLEDGE, topics::CAMPAIGN]),
     (
         "totals",
         &[topics::CAMPAIGN, topics::PLEDGE, topics::PAYMENT],

@@ -43,6 +43,11 @@ pub(super) async fn examine(bench: &mut Bench, provider: Size) -> Result<Verdict
         ),
         ("disputes that only one side knows", DISPUTE_OTHERWISE),
         ("gifts to campaigns called off that stay", STAYS),
+        ("money taken too late that stays", LATE_STAYS),
+        (
+            "money in suspense that was taken otherwise",
+            SUSPENDED_OTHERWISE,
+        ),
     ] {
         verdict.extend(bench.find(what, sql).await?);
     }
@@ -72,6 +77,29 @@ const NOT_RECORDED: &str = "
       and not (p.payment_id is null and coalesce(e.verdict, 'APPLIED') = 'PARKED')
       and not exists (select from payment.ledger_sets s
                       where s.payment_id = p.payment_id and s.effect = 'suspense' and s.psp_object = i.intent)
+    order by 1";
+
+/// What waits in suspense is what the provider took, and it is booked nowhere else; back it went at the provider, too.
+const SUSPENDED_OTHERWISE: &str = "
+    select s.psp_object
+    from payment.ledger_sets s
+    join payment.ledger_entries e on e.set_id = s.set_id and e.account = 'psp_receivable'
+    left join psp_intents i on i.intent = s.psp_object
+    left join payment.payments p on p.payment_id = s.payment_id
+    where (s.effect = 'suspense'
+           and ((i.taken, i.currency) is distinct from (e.amount_minor, e.currency)
+                or p.captured_minor is distinct from 0))
+       or (s.effect = 'suspense_resolved' and i.refunded is distinct from -e.amount_minor)
+    order by 1";
+
+/// Late money that does not revive its payment goes back once, whatever becomes of that refund at the bank.
+const LATE_STAYS: &str = "
+    select p.payment_id::text
+    from payment.late_captures l join payment.payments p using (payment_id)
+    where l.decision = 'REFUND' and p.captured_minor > p.refunded_minor + p.disputed_minor
+      and not exists (select from payment.refunds r where r.payment_id = p.payment_id and r.cause = 'LATE_CAPTURE')
+      and not exists (select from payment.disputes d
+                      where d.payment_id = p.payment_id and d.status not in ('won', 'lost', 'warning_closed'))
     order by 1";
 
 const NEVER_MADE: &str = "
@@ -111,13 +139,15 @@ const BACK_OTHERWISE: &str = "
 const TOO_MUCH_BACK: &str = "
     select payment_id::text from payment.payments where refunded_minor > captured_minor order by 1";
 
-/// What the provider made and did not take back is in our rows with its amount, and the other way round.
+/// What the provider made and did not take back is in our rows with its amount, and the other way round; but what a
+/// person gave back out of suspense is only in the books.
 const REFUND_OTHERWISE: &str = "
     select coalesce(b.refund, r.psp_refund, r.refund_id::text)
     from psp_refunds b
     full join payment.refunds r on r.psp_refund = b.refund
     where (b.refund is null and r.status = 'SUCCEEDED')
-       or (b.status = 'succeeded' and (r.refund_id is null or r.status <> 'SUCCEEDED'))
+       or (b.status = 'succeeded' and (r.refund_id is null or r.status <> 'SUCCEEDED')
+           and not exists (select from payment.ledger_sets s where s.effect = 'suspense' and s.psp_object = b.intent))
        or (b.refund is not null and r.refund_id is not null
            and (b.amount <> r.amount_minor or (b.status in ('failed', 'canceled')) <> (r.status in ('FAILED', 'CANCELED'))))
     order by 1";
@@ -135,8 +165,10 @@ const DISPUTE_OTHERWISE: &str = "
 /// The rule gives back once, whatever becomes of that refund at the bank; money in a dispute is the bank's to decide.
 const STAYS: &str = "
     select p.payment_id::text
-    from payment.payments p join payment.campaigns c using (campaign_id)
-    where c.status = 'CANCELLED' and p.captured_minor > p.refunded_minor + p.disputed_minor
+    from payment.payments p
+    where p.campaign_id in (select campaign_id from payment.campaigns where status = 'CANCELLED'
+                            union select campaign_id from campaign.campaigns where status = 'CANCELLED')
+      and p.captured_minor > p.refunded_minor + p.disputed_minor
       and not exists (select from payment.refunds r where r.payment_id = p.payment_id and r.cause = 'STANDING')
       and not exists (select from payment.refund_batches b
                       where b.campaign_id = p.campaign_id and b.state in ('AWAITING_APPROVAL', 'PAUSED'))

@@ -91,6 +91,37 @@ fn money_that_is_held_or_went_back_otherwise_than_recorded_is_found() {
                  where campaign_id = (select campaign_id from payment.payments where payment_id = '{}')",
             ),
             (
+                "I3",
+                &past.refunded,
+                "update campaign.campaigns set status = 'CANCELLED'
+                 where campaign_id = (select campaign_id from payment.payments where payment_id = '{}')",
+            ),
+            (
+                "I3",
+                &past.refunded,
+                "set search_path to payment;
+                 with set as (insert into payment.ledger_sets (set_id, payment_id, effect, psp_object, at)
+                              values (gen_random_uuid(), '{}', 'suspense', 'pi_nobody', now()) returning set_id)
+                 insert into payment.ledger_entries (set_id, line, account, currency, amount_minor, at)
+                 select set_id, line, account, 'USD', minor, now()
+                 from set, (values (1, 'psp_receivable', 5), (2, 'suspense', -5)) as e (line, account, minor)",
+            ),
+            (
+                "I3",
+                &past.refunded,
+                "alter table payment.late_captures disable trigger user;
+                 insert into payment.late_captures (payment_id, amount_minor, currency, decision, reason, at)
+                 select payment_id, captured_minor, currency, 'REFUND', 'EXPIRED', now()
+                 from payment.payments where payment_id = '{}'",
+            ),
+            (
+                "I8",
+                &past.refunded,
+                "alter table payment.payment_transitions disable trigger user;
+                 update payment.payment_transitions set from_state = 'EXPIRED'
+                 where payment_id = '{}' and to_state = 'CAPTURED'",
+            ),
+            (
                 "I3 I4 I5",
                 &past.disputed,
                 "update payment.payments set disputed_minor = disputed_minor - 1 where payment_id = '{}'",

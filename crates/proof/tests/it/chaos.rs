@@ -166,14 +166,14 @@ fn seed(seed: u64) -> Outcome {
     on_servers_of_its_own(&Plan::new(seed, LOAD))
 }
 
-/// A run in which PostgreSQL is put back to a copy that is a few seconds old.
+/// A run in which PostgreSQL is put back to a copy that is twenty seconds old.
 fn restoring(without: Option<&str>) -> Plan {
     Plan {
         kinds: Vec::new(),
-        restore: Some(Duration::from_secs(5)),
+        restore: Some(Duration::from_secs(20)),
         without: without.map(str::to_owned),
         patience: Duration::from_secs(if without.is_some() { 10 } else { 120 }),
-        ..Plan::new(1, Duration::from_secs(30))
+        ..Plan::new(1, Duration::from_secs(45))
     }
 }
 

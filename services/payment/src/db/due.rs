@@ -13,14 +13,16 @@ pub async fn tries(executor: impl PgExecutor<'_>, id: PaymentId) -> Result<i32, 
         .await
 }
 
-/// Payments with held money of which it is not known how long it is held.
+/// Payments with held money of which it is not known how long it is held. Any of them: those of which the provider says
+/// nothing must not keep the others waiting for ever.
 pub async fn new_holds(
     executor: impl PgExecutor<'_>,
     limit: i64,
 ) -> Result<Vec<PaymentId>, sqlx::Error> {
     let found: Vec<Uuid> = sqlx::query_scalar(
         "select payment_id from payments
-         where state = 'AUTHORIZED' and ending is null and hold_due is null limit $1",
+         where state = 'AUTHORIZED' and ending is null and hold_due is null
+         order by random() limit $1",
     )
     .bind(limit)
     .fetch_all(executor)

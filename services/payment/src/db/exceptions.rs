@@ -76,6 +76,8 @@ pub async fn close_answered(
          from (select x.kind, x.subject from exceptions x join payments p on p.payment_id = x.payment_id
                where x.kind = 'UNKNOWN' and x.closed_at is null
                  and (x.subject = p.payment_id::text and p.outcome = 'known'
+                      or x.subject in ('capture:' || p.payment_id, 'cancel:' || p.payment_id)
+                         and p.state not in ('PENDING', 'AUTHORIZED')
                       or exists (select from refunds r where r.payment_id = p.payment_id and r.refund_id::text = x.subject
                                  and (r.outcome = 'known' or r.status not in ('PENDING', 'REQUIRES_ACTION'))))
                limit 100 for update of x) answered

@@ -54,13 +54,14 @@ pub async fn insert_all(
     Ok(())
 }
 
-/// Whether the payment's money ever became available.
-pub async fn was_completed(
+/// Whether the payment's money ever became available, be it after all of it went back.
+pub async fn was_settled(
     executor: impl PgExecutor<'_>,
     payment: PaymentId,
 ) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar(
-        "select exists (select from payment_transitions where payment_id = $1 and to_state = 'COMPLETED')",
+        "select exists (select from payment_transitions where payment_id = $1 and to_state = 'COMPLETED')
+             or exists (select from ledger_sets where payment_id = $1 and effect = 'settled')",
     )
     .bind(payment.get())
     .fetch_one(executor)

@@ -80,7 +80,7 @@ impl Kind {
             ),
             Self::Suspense => (
                 "decide_money",
-                "decide whether the money is kept or given back, and correct the books",
+                "give the money back in the provider's dashboard, which ends the payment, or keep it and correct the books",
             ),
             Self::Reconciliation => (
                 "explain_difference",

@@ -99,13 +99,15 @@ pub enum Effect {
     DisputeReversed,
     /// The provider took it in a way that nobody asked for.
     Suspense,
+    /// That went back.
+    SuspenseResolved,
     /// An admin set something right.
     Correction,
 }
 
 impl Effect {
     /// Every effect.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Captured,
         Self::Settled,
         Self::SettlementReversed,
@@ -117,6 +119,7 @@ impl Effect {
         Self::DisputeLost,
         Self::DisputeReversed,
         Self::Suspense,
+        Self::SuspenseResolved,
         Self::Correction,
     ];
 
@@ -134,6 +137,7 @@ impl Effect {
             Self::DisputeLost => "dispute_lost",
             Self::DisputeReversed => "dispute_reversed",
             Self::Suspense => "suspense",
+            Self::SuspenseResolved => "suspense_resolved",
             Self::Correction => "correction",
         }
     }

@@ -6,13 +6,13 @@
 use chrono::{DateTime, Utc};
 use common::{
     events::PaymentKind,
-    money::Money,
+    money::{Currency, Money},
     payment::{Event, State, Step, apply},
 };
 use uuid::Uuid;
 
 use super::{
-    Change, Effect, Entry, Exception, Halt, Kind, Outcome, Payment, Told, Transition,
+    Account, Change, Effect, Entry, Exception, Halt, Kind, Outcome, Payment, Told, Transition,
     booking::Moved,
     dispute::{Dispute, SeenDispute},
     refund::{Cause, Refund, RefundStatus, SeenRefund, Wish},
@@ -47,6 +47,48 @@ pub struct Post {
     pub effect: Effect,
     /// Its lines.
     pub entries: Vec<Entry>,
+}
+
+impl Post {
+    /// The provider keeps its fee of money that went back before it was available.
+    pub fn fee(transaction: &str, fee: Money) -> Self {
+        let pair = [
+            (Account::Fees, fee.minor),
+            (Account::PspSettled, -fee.minor),
+        ];
+        Self::pair(transaction, Effect::Settled, pair, fee.currency)
+    }
+
+    /// The provider took money that nobody asked for.
+    pub fn suspense(intent: &str, taken: Money) -> Self {
+        let pair = [
+            (Account::PspReceivable, taken.minor),
+            (Account::Suspense, -taken.minor),
+        ];
+        Self::pair(intent, Effect::Suspense, pair, taken.currency)
+    }
+
+    /// That went back.
+    pub fn suspense_resolved(intent: &str, taken: Money) -> Self {
+        let pair = [
+            (Account::Suspense, taken.minor),
+            (Account::PspReceivable, -taken.minor),
+        ];
+        Self::pair(intent, Effect::SuspenseResolved, pair, taken.currency)
+    }
+
+    fn pair(object: &str, effect: Effect, pair: [(Account, i64); 2], currency: Currency) -> Self {
+        let entry = |(account, minor)| Entry {
+            account,
+            campaign_id: None,
+            amount: Money::new(minor, currency),
+        };
+        Self {
+            object: object.to_owned(),
+            effect,
+            entries: pair.map(entry).to_vec(),
+        }
+    }
 }
 
 /// A change of a payment with what caused it.

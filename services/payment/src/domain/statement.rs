@@ -149,7 +149,7 @@ impl Figures {
                     figures.disputes = taken(figures.disputes)?;
                 }
                 // Nobody's yet: it never touches a campaign's account.
-                Effect::Suspense => {}
+                Effect::Suspense | Effect::SuspenseResolved => {}
                 Effect::Correction => figures.corrections = given(figures.corrections)?,
             }
             figures.net = given(figures.net)?;

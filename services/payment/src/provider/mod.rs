@@ -27,8 +27,9 @@ use crate::{breaker::Breaker, config::Psp, domain::Frozen};
 
 /// The version of the API whose shapes this service knows.
 const API_VERSION: &str = "2026-04-22.dahlia";
-/// The largest reply that is read, in bytes.
-const REPLY_LIMIT: usize = 256 * 1024;
+/// The largest reply that is read, in bytes. A page has a hundred objects, and an event of a charge holds the whole charge:
+/// Stripe's own example has five kilobytes, before any metadata.
+const REPLY_LIMIT: usize = 8 * 1024 * 1024;
 /// How many calls may be open at once; when the provider is slow, the rest waits here and not there.
 const SLOTS: usize = 128;
 /// The pause before a call is repeated: after a connection that broke, or while its twin is still running.

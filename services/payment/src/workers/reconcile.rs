@@ -9,8 +9,9 @@ use tokio::task::JoinSet;
 use crate::{
     App, alarm,
     cadence::growing,
+    control,
     db::{
-        exceptions, lookup,
+        disputes, exceptions, lookup,
         payments::{self, Due},
     },
     domain::{Called, Outcome},
@@ -26,6 +27,8 @@ const BATCH: i64 = 64;
 const AT_ONCE: usize = 16;
 /// The provider remembers a key for a day; after that the same call would open a second intent.
 const REMEMBERED: Duration = Duration::hours(23);
+/// When nothing can come of it any more, and no list can be behind that far.
+const FORGOTTEN: Duration = Duration::hours(25);
 /// How far the provider's clock may differ from ours.
 const SKEW: Duration = Duration::minutes(5);
 /// The longest pause between two looks.
@@ -119,8 +122,11 @@ async fn look(app: &App, due: &Due) -> Result<(), Error> {
         return Ok(());
     };
     let payment = &found.payment;
+    let mut undecided = false;
     if found.goes_back || payment.refunded > 0 || payment.disputed > 0 {
         money_back::ask(app, due.payment_id).await?;
+        let disputes = disputes::of_payment(app.db.pool(), due.payment_id).await?;
+        undecided = disputes.iter().any(|dispute| !dispute.status.is_closed());
     }
     let cadences = app.settings.cadences;
     let tries = if found.changed { 1 } else { due.tries };
@@ -132,9 +138,15 @@ async fn look(app: &App, due: &Due) -> Result<(), Error> {
             None if found.changed => now + span(cadences.settle_after),
             None => again,
         }),
-        State::Completed | State::Failed | State::Expired | State::Cancelled | State::Refunded => {
-            None
-        }
+        // Its fee is booked then.
+        State::Refunded => found.available_at,
+        State::Completed | State::Failed | State::Expired | State::Cancelled => None,
+    };
+    // What a bank decides may never be told.
+    let next = if undecided {
+        Some(next.map_or(again, |next| next.min(again)))
+    } else {
+        next
     };
     payments::looked_at(app.db.pool(), due, next, found.changed).await?;
     Ok(())
@@ -159,11 +171,17 @@ async fn resolve(app: &App, due: &Due, called: Called) -> Result<(), Error> {
             }
         }
     }
-    if (due.tries > 1 || age > REMEMBERED) && adopt(app, &called, requested_at, now).await? {
-        return Ok(());
+    if due.tries > 1 || age > REMEMBERED {
+        match adopt(app, &called, requested_at, now).await? {
+            Listed::Adopted => return Ok(()),
+            Listed::None if age > FORGOTTEN && called.payment.ending.is_some() => {
+                return control::end_unmade(app, id).await;
+            }
+            Listed::None | Listed::Unclear => {}
+        }
     }
     let unanswered = Unanswered {
-        subject: id.get(),
+        subject: id.to_string(),
         payment_id: id,
         amount: called.payment.amount,
         since: requested_at,
@@ -179,13 +197,23 @@ async fn resolve(app: &App, due: &Due, called: Called) -> Result<(), Error> {
     Ok(())
 }
 
-/// Looks for the intent of a call without an answer, and says whether it was found and recorded.
+/// What the provider's list has of a call without an answer.
+enum Listed {
+    /// Its intent, which is recorded now.
+    Adopted,
+    /// No intent.
+    None,
+    /// It cannot be read, or has several.
+    Unclear,
+}
+
+/// Looks for the intent of a call without an answer, and records it.
 async fn adopt(
     app: &App,
     called: &Called,
     requested_at: DateTime<Utc>,
     now: DateTime<Utc>,
-) -> Result<bool, Error> {
+) -> Result<Listed, Error> {
     let id = called.payment.payment_id;
     let opened = Span {
         from: requested_at - SKEW,
@@ -195,7 +223,7 @@ async fn adopt(
         Ok(found) => found,
         Err(error) => {
             tracing::warn!(payment.id = %id, %error, "the provider's intents cannot be listed just now");
-            return Ok(false);
+            return Ok(Listed::Unclear);
         }
     };
     if found.len() > 1 {
@@ -204,14 +232,14 @@ async fn adopt(
             Some(id),
             "the provider lists several intents",
         );
-        return Ok(false);
+        return Ok(Listed::Unclear);
     }
     let Some(intent) = found.pop() else {
-        return Ok(false);
+        return Ok(Listed::None);
     };
     app.charges.adopt(called.payment.clone(), intent).await?;
     tracing::info!(payment.id = %id, "the intent of a call without an answer was found in the provider's list");
-    Ok(true)
+    Ok(Listed::Adopted)
 }
 
 fn span(duration: std::time::Duration) -> Duration {

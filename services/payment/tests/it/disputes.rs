@@ -1,6 +1,9 @@
 //! The donor's bank takes money back, or asks whether it should.
 
+use std::time::Duration;
+
 use common::{auth::Role, ids::UserId};
+use payment::Cadences;
 use reqwest::{Response, StatusCode};
 use serde_json::{Value, json};
 use testkit::{eventually, problem_code, user_token};
@@ -8,6 +11,7 @@ use uuid::Uuid;
 
 use crate::{
     bank::admin,
+    reconcile::brisk,
     world::{Plan, World},
 };
 
@@ -49,6 +53,28 @@ async fn until(world: &World, dispute: &str, status: &str) -> Value {
         all.into_iter().find(|found| found["id"] == dispute)
     })
     .await
+}
+
+#[tokio::test]
+async fn a_ruling_that_nobody_ever_tells_of_is_learned() {
+    // Without webhooks, and without the list of events, which may lack one for ever.
+    let cadences = Cadences {
+        sweep_every: Duration::from_hours(1),
+        ..brisk()
+    };
+    let world = World::of(Plan {
+        cadences,
+        ..Plan::default()
+    })
+    .await;
+    let paid = world.paid(2500, "pm_card_visa").await;
+    world.until(&paid.gift, "COMPLETED").await;
+    let dispute = world.complain(&paid, &json!({})).await;
+    world.nudge(&paid).await;
+    until(&world, &dispute, "needs_response").await;
+    world.rule(&dispute, "lost").await;
+    until(&world, &dispute, "lost").await;
+    world.until_amounts(&paid, "CAPTURED", 0, 2500).await;
 }
 
 fn whole() -> Value {

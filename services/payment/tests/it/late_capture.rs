@@ -1,5 +1,6 @@
 //! Money on an ended payment, and money that nobody asked for: none is lost, none is counted twice.
 
+use chrono::{DateTime, Utc};
 use common::events::CampaignStatus;
 use serde_json::json;
 use testkit::eventually;
@@ -231,18 +232,23 @@ async fn a_webhook_with_another_amount_moves_nothing_and_the_truth_is_fetched() 
     assert_eq!(captured_sets(&world, &gift, "suspense").await, 0);
 }
 
-#[tokio::test]
-async fn what_was_really_taken_otherwise_than_asked_for_waits_in_suspense_once() {
-    let world = world().await;
+/// A gift of which the provider took another amount than this payment asks for, as if the pledge had been for less.
+async fn taken_otherwise(world: &World) -> (Gift, Open) {
     let gift = world.gift();
     let open = world.open(&gift).await;
-    // As if the pledge had been for less: what the provider took is not what this payment asked for.
     sqlx::query("update payments set amount_minor = 2000 where payment_id = $1")
         .bind(gift.payment_id.get())
         .execute(&world.pool)
         .await
         .unwrap();
     world.psp.confirm(&open, "pm_card_visa").await;
+    (gift, open)
+}
+
+#[tokio::test]
+async fn what_was_really_taken_otherwise_than_asked_for_waits_in_suspense_once() {
+    let world = world().await;
+    let (gift, open) = taken_otherwise(&world).await;
     assert_eq!(
         world.verdict(&gift.captured(&open.intent)).await,
         "QUARANTINED"
@@ -274,4 +280,30 @@ async fn what_was_really_taken_otherwise_than_asked_for_waits_in_suspense_once()
     .await;
     assert_eq!(captured_sets(&world, &gift, "suspense").await, 1);
     assert_eq!(world.state(&gift).await, "PENDING");
+}
+
+#[tokio::test]
+async fn money_in_suspense_that_is_given_back_at_the_provider_ends_the_payment() {
+    let world = world().await;
+    let (gift, open) = taken_otherwise(&world).await;
+    eventually("a person is asked", async || {
+        open_matter(&world, "SUSPENSE", &open.intent).await
+    })
+    .await;
+    let refund = [("payment_intent", open.intent.as_str())];
+    world.dashboard("/v1/refunds", &refund, None).await;
+    world.until(&gift, "FAILED").await;
+    assert_eq!(world.causes(&gift).await, ["suspense.given_back"]);
+    for account in ["suspense", "psp_receivable"] {
+        assert_eq!(world.balance(account).await, 0, "{account}");
+    }
+    assert!(world.matters("SUSPENSE").await.is_empty());
+    eventually("nothing is left to ask", async || {
+        let at: Option<DateTime<Utc>> = sqlx::query_scalar("select retry_at from payments")
+            .fetch_one(&world.pool)
+            .await
+            .unwrap();
+        at.is_none().then_some(())
+    })
+    .await;
 }

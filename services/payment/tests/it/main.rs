@@ -15,6 +15,7 @@ mod disputes;
 mod errors;
 mod exceptions;
 mod expiry;
+mod fees;
 mod kill_switch;
 mod late_capture;
 mod ledger;

@@ -1,13 +1,18 @@
 //! Admins take held money, once, or release it.
 
-use std::time::Duration;
+use std::{sync::atomic::Ordering, time::Duration};
 
 use common::{auth::Role, events::Capture, ids::UserId};
+use payment::Cadences;
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
-use testkit::{problem_code, user_token};
+use testkit::{eventually, problem_code, user_token};
 
-use crate::world::{Gift, Open, Plan, World};
+use crate::{
+    outage::Line,
+    reconcile::{brisk, open_matter, until_closed},
+    world::{Gift, Open, Plan, World},
+};
 
 async fn held(world: &World) -> (Gift, Open) {
     let gift = world.gift_of(2500, Capture::Manual, None);
@@ -214,4 +219,40 @@ async fn a_crash_between_the_order_and_the_call_is_made_good() {
     world.until(&gift, "CAPTURED").await;
     assert_eq!(world.payment(&gift).await["captured"]["amount"], 700);
     assert_eq!(world.psp.status(&open).await, "succeeded");
+}
+
+#[tokio::test]
+async fn a_capture_that_is_never_answered_is_a_matter_for_a_person_until_it_is() {
+    let line = Line::new().await;
+    let world = World::of(Plan {
+        timeout: Duration::from_millis(200),
+        resolve_after: Duration::from_millis(20),
+        breaker_rest: Duration::from_millis(10),
+        cadences: Cadences {
+            resolve_at_most: Duration::from_millis(50),
+            ..brisk()
+        },
+        through: Some(line.address()),
+        ..Plan::default()
+    })
+    .await;
+    let mute = line.lead_to(world.psp.address(), &world.life);
+    let (gift, _) = held(&world).await;
+    mute.store(true, Ordering::SeqCst);
+    let reply = capture(&world, &gift, usd(1000)).await;
+    assert_eq!(reply.status(), StatusCode::ACCEPTED);
+    let subject = format!("capture:{}", gift.payment_id);
+    eventually("a person is asked", async || {
+        open_matter(&world, "UNKNOWN", &subject).await
+    })
+    .await;
+    mute.store(false, Ordering::SeqCst);
+    eventually("it is taken", async || {
+        let state = world.state(&gift).await;
+        ["CAPTURED", "COMPLETED"]
+            .contains(&state.as_str())
+            .then_some(())
+    })
+    .await;
+    until_closed(&world, "UNKNOWN", &subject).await;
 }

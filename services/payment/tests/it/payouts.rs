@@ -217,10 +217,14 @@ async fn items(world: &World) -> Vec<(String, String, Option<Uuid>)> {
 #[tokio::test]
 async fn what_went_back_is_matched_with_its_refunds_and_disputes_also_if_nobody_told_of_it() {
     let world = world().await;
-    let (given, disputed) = (
+    let (whole, given, disputed) = (
+        world.paid(1000, "pm_card_visa").await,
         world.paid(2500, "pm_card_visa").await,
         world.paid(2600, "pm_card_visa").await,
     );
+    // All of it goes back, mostly before it is available.
+    world.refunded(&whole, None).await;
+    world.until_refunds(&whole, &["SUCCEEDED"]).await;
     world.refunded(&given, Some(700)).await;
     world.until_refunds(&given, &["SUCCEEDED"]).await;
     let imported = [
@@ -239,9 +243,11 @@ async fn what_went_back_is_matched_with_its_refunds_and_disputes_also_if_nobody_
     let expected = [
         of("adjustment", &disputed),
         of("adjustment", &disputed),
+        of("charge", &whole),
         of("charge", &given),
         of("charge", &disputed),
         ("payout".to_owned(), "OTHER".to_owned(), None),
+        of("refund", &whole),
         of("refund", &given),
         of("refund", &given),
     ];

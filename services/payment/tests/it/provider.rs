@@ -1,9 +1,17 @@
 //! How the provider's replies are understood.
 
+use std::time::Duration;
+
+use axum::{Router, routing::get};
+use chassis::{clock::Clock, http::serve, lifecycle::Lifecycle};
 use http::StatusCode;
-use payment::provider::{Failure, Intent, read};
+use payment::{
+    Psp,
+    provider::{Failure, Intent, Stripe, read},
+};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
+use tokio::net::TcpListener;
 
 fn intent() -> Value {
     json!({
@@ -115,4 +123,31 @@ fn an_object_that_is_not_there_is_no_mistake_of_ours() {
     let missing =
         json!({"type": "invalid_request_error", "code": "resource_missing", "param": "intent"});
     assert!(matches!(error(404, &missing), Failure::Missing));
+}
+
+#[tokio::test]
+async fn a_whole_page_of_large_events_is_read() {
+    // As large as a charge with much metadata makes them.
+    let event = json!({"id": "evt_1", "data": "x".repeat(20_000)});
+    let page = json!({"data": vec![event; 100], "has_more": false});
+    let router = Router::new().route("/v1/events", get(async move || page.to_string()));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let config = Psp {
+        url: format!("http://{}", listener.local_addr().unwrap()),
+        secret_key: "sk_test".into(),
+        webhook_secrets: Vec::new(),
+        checkout_url: String::new(),
+        timeout: Duration::from_secs(20),
+        breaker_rest: Duration::from_secs(1),
+    };
+    let life = Lifecycle::new();
+    life.spawn("provider", {
+        let life = life.clone();
+        async move { serve(listener, router, &life).await }
+    });
+    let stripe = Stripe::new(&config, 100, &Clock::system()).unwrap();
+    let id = |event: &Value| event["id"].to_string();
+    let events = stripe.pages("/v1/events", &[], id).await.unwrap();
+    assert_eq!(events.len(), 100);
+    life.stop();
 }

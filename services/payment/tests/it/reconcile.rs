@@ -147,6 +147,12 @@ async fn with_webhooks_off_for_ever_every_payment_reaches_its_true_state() {
         .await
         .unwrap();
     assert_eq!(delivered, 0, "nobody told us: we asked");
+    let untraced: i64 =
+        sqlx::query_scalar("select count(*) from payment_transitions where trace_id is null")
+            .fetch_one(&world.pool)
+            .await
+            .unwrap();
+    assert_eq!(untraced, 0, "each step can be found in the traces");
 }
 
 #[tokio::test]
@@ -240,6 +246,15 @@ pub async fn open_matter(world: &World, kind: &str, subject: &str) -> Option<Str
     .fetch_optional(&world.pool)
     .await
     .unwrap()
+}
+
+/// Waits until nobody has to look at a matter any more.
+pub async fn until_closed(world: &World, kind: &str, subject: &str) {
+    eventually("the matter is closed", async || {
+        let open = open_matter(world, kind, subject).await;
+        open.is_none().then_some(())
+    })
+    .await;
 }
 
 /// How much money a matter is about.

@@ -9,7 +9,7 @@ use serde_json::json;
 use testkit::{eventually, problem_code};
 
 use crate::{
-    reconcile::{brisk, faults, open_matter},
+    reconcile::{brisk, faults, open_matter, until_closed},
     world::{Gift, Plan, World},
 };
 
@@ -97,13 +97,7 @@ async fn a_call_without_an_answer_becomes_a_matter_and_the_answer_closes_it() {
     .await;
     world.psp_comes_up();
     found(&world, &gift).await;
-    eventually("the matter is closed", async || {
-        open_matter(&world, "UNKNOWN", &subject)
-            .await
-            .is_none()
-            .then_some(())
-    })
-    .await;
+    until_closed(&world, "UNKNOWN", &subject).await;
     assert_eq!(world.psp.intents().await, 1);
 }
 
@@ -135,4 +129,33 @@ async fn a_call_that_is_a_day_old_is_never_made_again() {
         "the provider may have forgotten the key"
     );
     assert_eq!(world.state(&gift).await, "PENDING");
+}
+
+#[tokio::test]
+async fn an_intent_that_was_never_made_keeps_no_payment_open_for_ever() {
+    let clock = Clock::fixed(Clock::system().now());
+    let mut world = World::of(Plan {
+        clock: clock.clone(),
+        up: false,
+        ..plan()
+    })
+    .await;
+    let gift = world.gift();
+    assert_eq!(
+        problem_code(world.post(&gift.body()).await).await,
+        "psp_unavailable"
+    );
+    world.withdraw(&gift).await;
+    eventually("it is called off", async || {
+        let (ending, _) = world.ending(&gift).await;
+        (ending.as_deref() == Some("DONOR")).then_some(())
+    })
+    .await;
+    assert_eq!(world.state(&gift).await, "PENDING");
+    clock.advance(chrono::Duration::hours(26));
+    world.psp_comes_up();
+    world.until(&gift, "CANCELLED").await;
+    assert_eq!(world.psp.intents().await, 0);
+    let subject = gift.payment_id.to_string();
+    until_closed(&world, "UNKNOWN", &subject).await;
 }

@@ -185,4 +185,11 @@ async fn a_payment_that_payment_does_not_have_or_has_older_is_found() {
         .collect();
     kinds.sort_unstable();
     assert_eq!(kinds, ["ahead", "unknown"]);
+    let key = uuid::Uuid::new_v4().to_string();
+    let reply = service.command("/api/admin/totals/rebuild", &key).await;
+    assert_eq!(reply.status(), 202);
+    eventually("what neither has any more is found no more", async || {
+        (service.read(DRIFT).await["payments"] == 0).then_some(())
+    })
+    .await;
 }
