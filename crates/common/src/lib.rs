@@ -16,5 +16,6 @@ pub mod outbox;
 pub mod paging;
 pub mod payment;
 mod topic;
+pub mod trace;
 
 pub use named::UnknownName;

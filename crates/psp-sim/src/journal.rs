@@ -1,7 +1,8 @@
 //! The append-only file that is both the witness of every charge and the memory of the simulator.
 //!
 //! One task writes: it takes whatever lines wait, appends them, makes the disk keep them with one `fdatasync` (unless it
-//! need not be durable), and only then tells each waiter. A line cut short by a crash was never answered, and is cut off at the next start.
+//! need not be durable), and only then tells each waiter. A line cut short by a crash was never answered, and is cut off
+//! at the next start.
 
 use std::{
     fs::{File, OpenOptions},

@@ -24,8 +24,6 @@ use crate::{
 
 /// What moves a payment that was looked at.
 const FETCHED: &str = "fetched";
-/// Who closes a matter that the provider's answer settles.
-const PROVIDER: &str = "the provider's answer";
 
 /// What asking about a payment came to.
 pub struct Found {
@@ -152,7 +150,7 @@ pub async fn apply(
     if agreed {
         let subject = payment.payment_id.to_string();
         for kind in [Kind::Conflict, Kind::Quarantined, Kind::Unknown] {
-            exceptions::close(connection, kind, &[&subject], PROVIDER, now).await?;
+            exceptions::close(connection, kind, &[&subject], exceptions::PROVIDER, now).await?;
         }
     }
     let available = transaction.and_then(|it| DateTime::from_timestamp(it.available_on, 0));
@@ -184,13 +182,14 @@ async fn settle(
     transaction: &Transaction,
     now: DateTime<Utc>,
 ) -> Result<Option<Box<Change>>, sqlx::Error> {
-    let moves = payment.state == State::Captured;
-    let object = &transaction.id;
-    let id = payment.payment_id;
-    let is_left = payment.state == State::Refunded
-        && !books::has(&mut *connection, id, Effect::Settled, object).await?;
-    if !(moves || is_left) || !transaction.is_available() {
+    if !transaction.is_available() {
         return Ok(None);
+    }
+    let (id, object) = (payment.payment_id, &transaction.id);
+    match payment.state {
+        State::Captured => {}
+        State::Refunded if !books::has(&mut *connection, id, Effect::Settled, object).await? => {}
+        _ => return Ok(None),
     }
     let fee = if payment
         .amount
@@ -213,11 +212,11 @@ async fn settle(
         exceptions::open(connection, &[matter], now).await?;
         0
     };
-    if is_left {
-        let fee = Money::new(fee, payment.amount.currency);
-        let posts = [Post::fee(object, fee)];
-        let posts = if fee.minor == 0 { &[] } else { &posts[..] };
-        ledger::post(connection, id, posts, None, now).await?;
+    if payment.state == State::Refunded {
+        if fee != 0 {
+            let post = Post::fee(object, Money::new(fee, payment.amount.currency));
+            ledger::post(connection, id, &[post], None, now).await?;
+        }
         return Ok(None);
     }
     let told = Told {

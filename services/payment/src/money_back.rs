@@ -139,10 +139,10 @@ impl Held {
                 was: self.was,
             };
             transition::write(connection, &[saved], &made).await?;
-        }
-        if !made.is_empty() && self.payment.state == State::Refunded && !self.settled {
-            // The provider's fee is to be booked once the charge is available.
-            payments::ask_by(connection, &[self.payment.payment_id], now).await?;
+            if self.payment.state == State::Refunded && !self.settled {
+                // The provider's fee is to be booked once the charge is available.
+                payments::ask_by(connection, &[self.payment.payment_id], now).await?;
+            }
         }
         for (kind, subject) in &learned.closed {
             exceptions::close(connection, *kind, &[subject], "the provider", now).await?;

@@ -113,7 +113,7 @@ pub async fn look_after(app: &App, refund: &Refund) -> Result<(), Error> {
     refunds::look_at(app.db.pool(), refund.refund_id, false, again).await?;
     if refund.outcome != Outcome::Known {
         let unanswered = Unanswered {
-            subject: refund.refund_id.to_string(),
+            subject: refund.refund_id,
             payment_id: refund.payment_id,
             amount: refund.amount,
             since: refund.requested_at.unwrap_or(refund.created_at),

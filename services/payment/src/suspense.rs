@@ -7,13 +7,13 @@ use sqlx::PgConnection;
 
 use crate::{
     alarm,
-    db::{books, exceptions},
+    db::{
+        books,
+        exceptions::{self, PROVIDER},
+    },
     domain::{Change, Effect, Exception, Kind, Payment, Post, Told},
     ledger,
 };
-
-/// Who closes the matter of money that went back.
-const PROVIDER: &str = "the provider's answer";
 
 /// Books what was taken, once, and asks a person; what went back whole by now leaves the books, and gives how the payment
 /// has ended by that.

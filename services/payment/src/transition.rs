@@ -71,9 +71,8 @@ pub async fn write(
             psp_event,
             ..
         } = *made;
-        let trace_id = made
-            .trace_id
-            .or_else(|| trace_of(made.traceparent.as_deref()));
+        let of_the_pledge = made.traceparent.as_deref().and_then(common::trace::id_of);
+        let trace_id = made.trace_id.or(of_the_pledge);
         let (payment_id, version) = (change.event.payment_id, change.event.version);
         let at = change.event.occurred_at;
         steps.extend(change.transitions.iter().map(|step| transitions::Recorded {
@@ -113,11 +112,6 @@ pub async fn write(
     }
     ledger::write(connection, &booked).await?;
     outbox::insert_all(connection, &told).await
-}
-
-/// The id in a `traceparent` (W3C Trace Context, 3.2.2).
-fn trace_of(traceparent: Option<&str>) -> Option<&str> {
-    traceparent?.split('-').nth(1)
 }
 
 /// The trace that a change goes on with: the pledge's, not that of the request that brought the news, so that one trace

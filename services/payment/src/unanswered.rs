@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use common::{ids::PaymentId, money::Money};
+use uuid::Uuid;
 
 use crate::{
     app::App,
@@ -15,8 +16,8 @@ const OFTEN: i32 = 8;
 
 /// A call without an answer.
 pub struct Unanswered {
-    /// The payment or refund of ours that it was to make, or what it was to do to the payment.
-    pub subject: String,
+    /// The payment or refund of ours that it was to make.
+    pub subject: Uuid,
     /// The payment that it concerns.
     pub payment_id: PaymentId,
     /// How much money it was to move.
@@ -37,15 +38,9 @@ pub async fn tell_a_person(app: &App, call: Unanswered) -> Result<(), Error> {
     if (now - call.since).to_std().unwrap_or_default() <= patience {
         return Ok(());
     }
-    let matter = Exception {
-        kind: Kind::Unknown,
-        subject: call.subject,
-        payment_id: Some(call.payment_id),
-        amount: Some(call.amount),
-        detail: call.detail.to_owned(),
-        due_at: None,
-    };
-    open(app, matter, now).await
+    let subject = call.subject.to_string();
+    let detail = call.detail.to_owned();
+    open(app, subject, call.payment_id, call.amount, detail).await
 }
 
 /// Makes it a matter for a person that the provider was asked in vain this often to do something to a payment: `what` is
@@ -62,20 +57,28 @@ pub async fn tell_of_tries(
     if tries < OFTEN {
         return Ok(());
     }
-    let matter = Exception {
-        kind: Kind::Unknown,
-        subject: format!("{what}:{}", payment.payment_id),
-        payment_id: Some(payment.payment_id),
-        amount: Some(payment.amount),
-        detail: format!("the provider was asked {tries} times to {what} this payment, in vain"),
-        due_at: None,
-    };
-    open(app, matter, app.clock.now()).await
+    let subject = format!("{what}:{}", payment.payment_id);
+    let detail = format!("the provider was asked {tries} times to {what} this payment, in vain");
+    open(app, subject, payment.payment_id, payment.amount, detail).await
 }
 
-async fn open(app: &App, matter: Exception, now: DateTime<Utc>) -> Result<(), Error> {
+async fn open(
+    app: &App,
+    subject: String,
+    payment_id: PaymentId,
+    amount: Money,
+    detail: String,
+) -> Result<(), Error> {
+    let matter = Exception {
+        kind: Kind::Unknown,
+        subject,
+        payment_id: Some(payment_id),
+        amount: Some(amount),
+        detail,
+        due_at: None,
+    };
     let mut tx = app.db.begin().await?;
-    exceptions::open(&mut tx, &[matter], now).await?;
+    exceptions::open(&mut tx, &[matter], app.clock.now()).await?;
     tx.commit().await?;
     Ok(())
 }

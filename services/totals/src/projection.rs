@@ -69,7 +69,10 @@ impl Batch {
                 let payment: PaymentEvent = message.json()?;
                 batch.tell(Told {
                     cause: payment.kind.as_str(),
-                    trace_id: message.header("traceparent").and_then(trace_id),
+                    trace_id: message
+                        .header("traceparent")
+                        .and_then(common::trace::id_of)
+                        .map(str::to_owned),
                     payment,
                 });
             } else if message.topic == topics::PLEDGE.name {
@@ -279,12 +282,6 @@ fn watermark(payment: &PaymentEvent, generation: i64) -> Result<Watermark, Fault
         buckets,
         given_at: (buckets.captured != 0).then_some(payment.occurred_at),
     })
-}
-
-/// The trace id of a W3C trace context.
-fn trace_id(traceparent: &str) -> Option<String> {
-    let id = traceparent.split('-').nth(1)?;
-    (id.len() == 32).then(|| id.to_owned())
 }
 
 fn keep_newest<K: Ord, E: Event>(known: &mut BTreeMap<K, E>, id: K, event: E) {

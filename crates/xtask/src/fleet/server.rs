@@ -38,7 +38,8 @@ pub struct Server {
 }
 
 impl Server {
-    /// A server that is not started yet. It listens on `port`, ends on SIGTERM within 20 seconds, and is ready in three minutes.
+    /// A server that is not started yet. It listens on `port`, ends on SIGTERM within 20 seconds, and is ready in three
+    /// minutes.
     pub fn new(name: &str, url: String, port: u16, spec: Spec, probe: Probe) -> Self {
         Self {
             name: name.to_owned(),

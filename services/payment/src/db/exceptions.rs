@@ -66,6 +66,9 @@ pub async fn close(
     Ok(())
 }
 
+/// Who closes a matter that the provider's answer settles.
+pub const PROVIDER: &str = "the provider's answer";
+
 /// Closes the matters of calls that have their answer by now, whoever brought it.
 pub async fn close_answered(
     executor: impl PgExecutor<'_>,

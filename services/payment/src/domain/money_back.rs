@@ -6,7 +6,7 @@
 use chrono::{DateTime, Utc};
 use common::{
     events::PaymentKind,
-    money::{Currency, Money},
+    money::Money,
     payment::{Event, State, Step, apply},
 };
 use uuid::Uuid;
@@ -52,41 +52,33 @@ pub struct Post {
 impl Post {
     /// The provider keeps its fee of money that went back before it was available.
     pub fn fee(transaction: &str, fee: Money) -> Self {
-        let pair = [
-            (Account::Fees, fee.minor),
-            (Account::PspSettled, -fee.minor),
-        ];
-        Self::pair(transaction, Effect::Settled, pair, fee.currency)
+        let (from, to) = (Account::PspSettled, Account::Fees);
+        Self::between(transaction, Effect::Settled, from, to, fee)
     }
 
     /// The provider took money that nobody asked for.
     pub fn suspense(intent: &str, taken: Money) -> Self {
-        let pair = [
-            (Account::PspReceivable, taken.minor),
-            (Account::Suspense, -taken.minor),
-        ];
-        Self::pair(intent, Effect::Suspense, pair, taken.currency)
+        let (from, to) = (Account::Suspense, Account::PspReceivable);
+        Self::between(intent, Effect::Suspense, from, to, taken)
     }
 
     /// That went back.
     pub fn suspense_resolved(intent: &str, taken: Money) -> Self {
-        let pair = [
-            (Account::Suspense, taken.minor),
-            (Account::PspReceivable, -taken.minor),
-        ];
-        Self::pair(intent, Effect::SuspenseResolved, pair, taken.currency)
+        let (from, to) = (Account::PspReceivable, Account::Suspense);
+        Self::between(intent, Effect::SuspenseResolved, from, to, taken)
     }
 
-    fn pair(object: &str, effect: Effect, pair: [(Account, i64); 2], currency: Currency) -> Self {
-        let entry = |(account, minor)| Entry {
+    /// The account `from` is credited, `to` is debited.
+    fn between(object: &str, effect: Effect, from: Account, to: Account, amount: Money) -> Self {
+        let entry = |account, minor| Entry {
             account,
             campaign_id: None,
-            amount: Money::new(minor, currency),
+            amount: Money::new(minor, amount.currency),
         };
         Self {
             object: object.to_owned(),
             effect,
-            entries: pair.map(entry).to_vec(),
+            entries: vec![entry(to, amount.minor), entry(from, -amount.minor)],
         }
     }
 }

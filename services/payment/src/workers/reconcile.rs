@@ -143,11 +143,7 @@ async fn look(app: &App, due: &Due) -> Result<(), Error> {
         State::Completed | State::Failed | State::Expired | State::Cancelled => None,
     };
     // What a bank decides may never be told.
-    let next = if undecided {
-        Some(next.map_or(again, |next| next.min(again)))
-    } else {
-        next
-    };
+    let next = next.into_iter().chain(undecided.then_some(again)).min();
     payments::looked_at(app.db.pool(), due, next, found.changed).await?;
     Ok(())
 }
@@ -181,7 +177,7 @@ async fn resolve(app: &App, due: &Due, called: Called) -> Result<(), Error> {
         }
     }
     let unanswered = Unanswered {
-        subject: id.to_string(),
+        subject: id.get(),
         payment_id: id,
         amount: called.payment.amount,
         since: requested_at,

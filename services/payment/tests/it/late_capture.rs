@@ -7,7 +7,7 @@ use testkit::eventually;
 
 use crate::{
     attempts::next,
-    reconcile::{brisk, open_matter},
+    reconcile::{brisk, open_matter, until_closed},
     world::{Gift, Open, Plan, World},
 };
 
@@ -203,13 +203,7 @@ async fn a_webhook_that_lies_about_money_on_an_ended_payment_moves_nothing() {
         "CONFLICT"
     );
     let subject = gift.payment_id.to_string();
-    eventually("the provider's answer closes the matter", async || {
-        open_matter(&world, "CONFLICT", &subject)
-            .await
-            .is_none()
-            .then_some(())
-    })
-    .await;
+    until_closed(&world, "CONFLICT", &subject).await;
     assert_eq!(world.state(&gift).await, "CANCELLED");
     assert_eq!(decision(&world, &gift).await, None);
 }

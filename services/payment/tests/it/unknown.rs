@@ -34,6 +34,16 @@ async fn found(world: &World, gift: &Gift) -> String {
     eventually("the intent is known", async || intent(world, gift).await).await
 }
 
+/// A gift whose payment could not be opened just now.
+async fn put_off(world: &World) -> Gift {
+    let gift = world.gift();
+    assert_eq!(
+        problem_code(world.post(&gift.body()).await).await,
+        "psp_unavailable"
+    );
+    gift
+}
+
 #[tokio::test]
 async fn after_a_500_that_the_provider_repeats_the_intent_is_found_in_its_list() {
     let world = World::of(plan()).await;
@@ -65,11 +75,7 @@ async fn a_call_that_is_never_answered_is_made_again_with_the_same_key() {
     let twice =
         json!({"timeout_after": {"probability": 1.0, "count": 2, "only": ["/v1/payment_intents"]}});
     faults(&world, &twice).await;
-    let gift = world.gift();
-    assert_eq!(
-        problem_code(world.post(&gift.body()).await).await,
-        "psp_unavailable"
-    );
+    let gift = put_off(&world).await;
     found(&world, &gift).await;
     assert_eq!(world.psp.intents().await, 1);
 }
@@ -85,11 +91,7 @@ async fn a_call_without_an_answer_becomes_a_matter_and_the_answer_closes_it() {
         ..plan()
     })
     .await;
-    let gift = world.gift();
-    assert_eq!(
-        problem_code(world.post(&gift.body()).await).await,
-        "psp_unavailable"
-    );
+    let gift = put_off(&world).await;
     let subject = gift.payment_id.to_string();
     eventually("a person is asked", async || {
         open_matter(&world, "UNKNOWN", &subject).await
@@ -111,11 +113,7 @@ async fn a_call_that_is_a_day_old_is_never_made_again() {
         ..plan()
     })
     .await;
-    let gift = world.gift();
-    assert_eq!(
-        problem_code(world.post(&gift.body()).await).await,
-        "psp_unavailable"
-    );
+    let gift = put_off(&world).await;
     clock.advance(chrono::Duration::hours(24));
     world.psp_comes_up();
     let subject = gift.payment_id.to_string();
@@ -140,11 +138,7 @@ async fn an_intent_that_was_never_made_keeps_no_payment_open_for_ever() {
         ..plan()
     })
     .await;
-    let gift = world.gift();
-    assert_eq!(
-        problem_code(world.post(&gift.body()).await).await,
-        "psp_unavailable"
-    );
+    let gift = put_off(&world).await;
     world.withdraw(&gift).await;
     eventually("it is called off", async || {
         let (ending, _) = world.ending(&gift).await;

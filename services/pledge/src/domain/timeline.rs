@@ -61,7 +61,7 @@ impl Happening {
             disputed: event.disputed,
             failure: event.failure.as_ref().map(|failure| failure.code.clone()),
             trace_id: traceparent
-                .and_then(|text| text.split('-').nth(1))
+                .and_then(common::trace::id_of)
                 .map(str::to_owned),
             at: event.occurred_at,
         })
