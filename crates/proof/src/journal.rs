@@ -1,4 +1,4 @@
-//! What donors asked for and were told: the journal that the audit compares with the data.
+//! What donors and operators asked for and were told: the journal that the audit compares with the data.
 //!
 //! One JSON object per line and per try. A try without an answer, or with one that says "again later", is `unknown`:
 //! it may have had its effect. The client repeats it under the same key, as a real one does, and so a key may have
@@ -34,11 +34,19 @@ pub enum Kind {
     Cancel,
     /// `POST /api/payments/{id}/refunds`, by the operator.
     Refund,
+    /// `POST /api/admin/payments/{id}/capture`, by the operator.
+    Capture,
+    /// `POST /api/admin/payments/{id}/void`, by the operator.
+    Void,
+    /// `POST /api/campaigns/{id}/cancel`, by the operator.
+    CallOff,
+    /// `POST /api/admin/totals/rebuild`, by the operator.
+    Rebuild,
 }
 
 impl Kind {
-    /// All of them, as a gift goes through them.
-    pub const ALL: [Self; 7] = [
+    /// All of them: first as a gift goes through them, then what operators do.
+    pub const ALL: [Self; 11] = [
         Self::Pledge,
         Self::Payment,
         Self::Confirm,
@@ -46,6 +54,10 @@ impl Kind {
         Self::Hold,
         Self::Cancel,
         Self::Refund,
+        Self::Capture,
+        Self::Void,
+        Self::CallOff,
+        Self::Rebuild,
     ];
 }
 
@@ -78,20 +90,22 @@ pub struct Entry {
     pub status: Option<u16>,
     /// The stable code of a refusal; of the provider's refusals theirs.
     pub code: Option<String>,
-    /// For which campaign.
+    /// For which campaign; nil where it is about all.
     pub campaign_id: Uuid,
-    /// The gift, in minor units; of a refund what goes back.
+    /// The gift, in minor units; of a refund what goes back, of a capture the part to take, or 0 for all that is held.
     pub amount: i64,
     /// Its currency.
     pub currency: String,
-    /// Who gives. A made-up address that no other operation has.
+    /// Who gives, if anybody. A made-up address that no other gift has.
     pub email: String,
     /// The pledge; of a pledge's own tries only once it is acknowledged.
     pub pledge_id: Option<Uuid>,
     /// The payment, likewise.
     pub payment_id: Option<Uuid>,
-    /// Of a confirmation the provider's intent, of an acknowledged refund its own id.
+    /// Of a confirmation the provider's intent, of an acknowledged refund or rebuild its own id.
     pub intent: Option<String>,
+    /// Of a pledge whose donor showed the guest token of an earlier one, and did not say that both are meant: that one.
+    pub after: Option<Uuid>,
 }
 
 /// The journal of a run.

@@ -1,16 +1,20 @@
 //! How far the consumers are, and what they have refused.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use common::events::topics;
 use rdkafka::{
     ClientConfig, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
+    error::{KafkaError, KafkaResult, RDKafkaErrorCode},
 };
 
 /// How long the broker may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The pause before a broker that is still starting is asked again.
+const AGAIN: Duration = Duration::from_millis(100);
 
 /// Who consumes what.
 pub(crate) const GROUPS: [(&str, &[topics::Topic]); 6] = [
@@ -138,10 +142,24 @@ pub(crate) fn partitions(
     let known = known.filter(|one| one.error().is_none());
     let mut partitions = Vec::new();
     for partition in known.iter().flat_map(|one| one.partitions()) {
-        let (from, to) = consumer
-            .fetch_watermarks(&name, partition.id(), PATIENCE)
+        let (from, to) = ends(consumer, &name, partition.id())
             .with_context(|| format!("the broker does not tell of {topic}/{}", partition.id()))?;
         partitions.push((partition.id(), from, to));
     }
     Ok(partitions)
+}
+
+/// The first and the next offset of a partition. A broker that has just started answers before it leads its partitions.
+fn ends(consumer: &BaseConsumer, topic: &str, partition: i32) -> KafkaResult<(i64, i64)> {
+    use RDKafkaErrorCode::{LeaderNotAvailable, NotLeaderForPartition};
+    let began = Instant::now();
+    loop {
+        let told = consumer.fetch_watermarks(topic, partition, PATIENCE);
+        let code = told.as_ref().err().and_then(KafkaError::rdkafka_error_code);
+        let is_starting = matches!(code, Some(NotLeaderForPartition | LeaderNotAvailable));
+        if !is_starting || began.elapsed() > PATIENCE {
+            return told;
+        }
+        std::thread::sleep(AGAIN);
+    }
 }

@@ -6,11 +6,11 @@ use anyhow::Result;
 
 use super::{Verdict, bench::Bench, journal::Size};
 
-/// Compares what donors were told with pledges, payments and intents.
+/// Compares what donors and operators were told with what is there.
 pub(super) async fn examine(bench: &mut Bench, journal: Option<Size>) -> Result<Verdict> {
     let mut verdict = Verdict::new("I1", "what was acknowledged is there, once, as asked for");
     let Some(Size { pledges, others }) = journal else {
-        return Ok(verdict.skipped("no journal of what donors were told was given"));
+        return Ok(verdict.skipped("no journal of what clients were told was given"));
     };
     for (what, sql) in [
         (
@@ -31,6 +31,13 @@ pub(super) async fn examine(bench: &mut Bench, journal: Option<Size>) -> Result<
             "acknowledged refunds that are not there, or otherwise",
             REFUNDS,
         ),
+        (
+            "acknowledged captures of held money that are not there, or otherwise",
+            CAPTURES,
+        ),
+        ("holds that were let go and are still held, or taken", VOIDS),
+        ("campaigns that were called off and go on", CALLED_OFF),
+        ("rebuilds that never came to their end", REBUILDS),
     ] {
         verdict.extend(bench.find(what, sql).await?);
     }
@@ -45,7 +52,7 @@ pub(super) async fn examine(bench: &mut Bench, journal: Option<Size>) -> Result<
     if forgotten > 0 {
         _ = write!(
             compared,
-            "; {forgotten} refunds were forgotten with the database and are to be ordered again"
+            "; {forgotten} orders were forgotten with the database and are to be given again"
         );
     }
     Ok(verdict.compared(compared))
@@ -103,8 +110,54 @@ const REFUNDS: &str = "
                and not exists (select from psp_refunds b where b.refund_id::text = j.intent))
     order by 1";
 
+/// What was ordered is taken and no more, unless the hold had run out at the bank. Of an order that the database has
+/// forgotten the provider knows, or nobody does.
+const CAPTURES: &str = "
+    with ordered as (
+        select j.payment_id, exists (select from lost where j.sent_at between since and until) as forgotten,
+               case j.amount when 0 then p.authorized_minor else j.amount end as wanted, p.captured_minor, p.state
+        from journal j left join payment.payments p on p.payment_id = j.payment_id
+        where j.kind = 'capture' and j.outcome = 'ok'
+    )
+    select o.payment_id::text
+    from ordered o left join payment.captures c on c.payment_id = o.payment_id
+    where o.state is null or o.captured_minor not in (0, o.wanted) or c.amount_minor <> o.wanted
+       or (not o.forgotten and (c.payment_id is null or o.state = 'AUTHORIZED'))
+    order by 1";
+
+const VOIDS: &str = "
+    select j.payment_id::text
+    from journal j left join payment.payments p on p.payment_id = j.payment_id
+    where j.kind = 'void' and j.outcome = 'ok'
+      and p.state is distinct from 'CANCELLED'
+      and not (p.state = 'AUTHORIZED' and exists (select from lost where j.sent_at between since and until))
+    order by 1";
+
+const CALLED_OFF: &str = "
+    select j.campaign_id::text
+    from journal j left join campaign.campaigns c on c.campaign_id = j.campaign_id
+    where j.kind = 'call_off' and j.outcome = 'ok'
+      and c.status is distinct from 'CANCELLED'
+      and not exists (select from lost where j.sent_at between since and until)
+    order by 1";
+
+const REBUILDS: &str = "
+    select j.intent
+    from journal j left join totals.rebuilds r on r.run_id::text = j.intent
+    where j.kind = 'rebuild' and j.outcome = 'ok'
+      and r.state is distinct from 'LIVE'
+      and not (r.run_id is null and exists (select from lost where j.sent_at between since and until))
+    order by 1";
+
 const FORGOTTEN: &str = "
     select count(*) from journal j join lost on j.sent_at between since and until
-    where j.kind = 'refund' and j.outcome = 'ok'
-      and not exists (select from payment.refunds r where r.refund_id::text = j.intent)
-      and not exists (select from psp_refunds b where b.refund_id::text = j.intent)";
+    where j.outcome = 'ok'
+      and (j.kind = 'refund'
+           and not exists (select from payment.refunds r where r.refund_id::text = j.intent)
+           and not exists (select from psp_refunds b where b.refund_id::text = j.intent)
+           or j.kind in ('capture', 'void')
+           and exists (select from payment.payments p where p.payment_id = j.payment_id and p.state = 'AUTHORIZED')
+           or j.kind = 'call_off'
+           and not exists (select from campaign.campaigns c where c.campaign_id = j.campaign_id and c.status = 'CANCELLED')
+           or j.kind = 'rebuild'
+           and not exists (select from totals.rebuilds r where r.run_id::text = j.intent))";

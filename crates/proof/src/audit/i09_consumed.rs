@@ -20,6 +20,8 @@ pub(super) async fn examine(bench: &mut Bench, sources: &Sources) -> Result<Verd
             PLEDGES,
         ),
         ("pledges without a payment", UNPAID),
+        ("payments whose story has a gap", STORY_GAP),
+        ("payments whose story ends otherwise", STORY_END),
     ] {
         verdict.extend(bench.find(what, sql).await?);
     }
@@ -41,7 +43,7 @@ pub(super) async fn examine(bench: &mut Bench, sources: &Sources) -> Result<Verd
         left.refused,
     ));
     Ok(verdict.compared(format!(
-        "{} committed offsets with the ends of the topics; the .dlq topics; {pledges} pledges with their payments",
+        "{} committed offsets with the ends of the topics; the .dlq topics; {pledges} pledges and their stories with their payments",
         left.asked
     )))
 }
@@ -60,4 +62,26 @@ const PLEDGES: &str = "
 const UNPAID: &str = "
     select l.pledge_id::text from pledge.pledges l
     where not exists (select from payment.payments p where p.payment_id = l.payment_id and p.pledge_id = l.pledge_id)
+    order by 1";
+
+/// Each version is a step of the story, but the opening of a pledge's first payment. What was told before the database was
+/// put back to an older copy may be missing from it.
+const STORY_GAP: &str = "
+    select p.payment_id::text
+    from payment.payments p
+    left join (select pledge_id, payment_id, count(*) as steps from pledge.pledge_timeline
+               group by pledge_id, payment_id) l on (l.pledge_id, l.payment_id) = (p.pledge_id, p.payment_id)
+    where coalesce(l.steps, 0) <> p.version - case p.attempt when 1 then 1 else 0 end
+      and not exists (select from payment.payment_restatements r where r.payment_id = p.payment_id)
+    order by 1";
+
+const STORY_END: &str = "
+    select p.payment_id::text
+    from payment.payments p
+    left join pledge.pledge_timeline l
+      on (l.pledge_id, l.payment_id, l.version) = (p.pledge_id, p.payment_id, p.version)
+    where (p.version > 1 or p.attempt > 1)
+      and (l.captured_minor, l.refunded_minor, l.disputed_minor)
+          is distinct from (p.captured_minor, p.refunded_minor, p.disputed_minor)
+      and not exists (select from payment.payment_restatements r where r.payment_id = p.payment_id)
     order by 1";

@@ -1,4 +1,4 @@
-//! I10: each donor is thanked once.
+//! I10: each donor is thanked once, and has one receipt.
 
 use std::fmt::Write as _;
 
@@ -12,7 +12,10 @@ pub(super) async fn examine(bench: &mut Bench, mailbox: Option<Mailbox>) -> Resu
     let captured = bench.count(captured).await?;
     let owed = "select count(*) from notification.deliveries where kind = 'THANK_YOU'";
     let owed = bench.count(owed).await?;
-    let mut verdict = Verdict::new("I10", "each captured payment is thanked for once");
+    let mut verdict = Verdict::new(
+        "I10",
+        "each captured payment is thanked for once and has a receipt",
+    );
     for (what, sql) in [
         (
             "captured payments that are not thanked for exactly once",
@@ -20,10 +23,18 @@ pub(super) async fn examine(bench: &mut Bench, mailbox: Option<Mailbox>) -> Resu
         ),
         ("thanks for payments that were never captured", UNDUE),
         ("thanks that are not sent yet", UNSENT),
+        ("captured payments without a receipt", NO_RECEIPT),
+        (
+            "receipts that say otherwise than the payment",
+            RECEIPT_OTHERWISE,
+        ),
+        ("years whose receipts have a gap in their numbers", NUMBERS),
     ] {
         verdict.extend(bench.find(what, sql).await?);
     }
-    let mut compared = format!("{captured} captured payments with {owed} thank-yous");
+    let receipts = bench.count("select count(*) from pledge.receipts").await?;
+    let mut compared =
+        format!("{captured} captured payments with {receipts} receipts, {owed} thank-yous");
     if let Some(mailbox) = mailbox {
         for (what, sql) in [
             (
@@ -97,4 +108,26 @@ const MISSING: &str = "
     select d.payment_id::text from notification.deliveries d
     where d.status = 'SENT' and d.sent_at > (select min(at) from mails) + interval '30 seconds'
       and not exists (select from mails m where m.payment_id = d.payment_id)
+    order by 1";
+
+/// A pledge has one receipt, of the first of its payments that took money.
+const NO_RECEIPT: &str = "
+    select p.payment_id::text
+    from payment.payments p left join pledge.receipts r on r.pledge_id = p.pledge_id
+    where p.captured_minor > 0 and r.pledge_id is null
+    order by 1";
+
+const RECEIPT_OTHERWISE: &str = "
+    select r.pledge_id::text
+    from pledge.receipts r left join payment.payments p on p.payment_id = r.payment_id
+    where (p.pledge_id, p.campaign_id, p.captured_minor, p.currency)
+          is distinct from (r.pledge_id, r.campaign_id, r.gift_minor + r.tip_minor + r.covered_fee_minor, r.currency)
+    order by 1";
+
+const NUMBERS: &str = "
+    select year::text
+    from pledge.receipt_numbers n
+    full join (select year, count(*) as receipts, min(number) as first, max(number) as last
+               from pledge.receipts group by year) r using (year)
+    where (r.receipts, r.first, r.last) is distinct from (n.last, 1::bigint, n.last)
     order by 1";

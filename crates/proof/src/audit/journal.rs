@@ -1,4 +1,4 @@
-//! The journal: what donors asked for and were told.
+//! The journal: what donors and operators asked for and were told.
 
 use std::path::Path;
 
@@ -28,7 +28,8 @@ pub(super) async fn lay_out(bench: &mut Bench, path: &Path) -> Result<Size> {
         pledges,
         others: entries.len() - pledges,
     };
-    let into = "copy journal (key, kind, sent_at, outcome, campaign_id, amount, currency, email, pledge_id, payment_id, intent)
+    let into = "copy journal (key, kind, sent_at, outcome, campaign_id, amount, currency, email, pledge_id, payment_id, intent,
+                              after)
                 from stdin";
     bench.fill(into, entries.iter().map(row)).await?;
     Ok(size)
@@ -46,6 +47,10 @@ fn row(entry: &Entry) -> String {
         Kind::Hold => "hold",
         Kind::Cancel => "cancel",
         Kind::Refund => "refund",
+        Kind::Capture => "capture",
+        Kind::Void => "void",
+        Kind::CallOff => "call_off",
+        Kind::Rebuild => "rebuild",
     };
     let outcome = match entry.outcome {
         Outcome::Ok => "ok",
@@ -55,7 +60,7 @@ fn row(entry: &Entry) -> String {
     let sent_at = DateTime::from_timestamp_millis(entry.sent_at).unwrap_or_default();
     let sent_at = sent_at.to_rfc3339();
     format!(
-        "{}\t{kind}\t{sent_at}\t{outcome}\t{}\t{}\t{}\t{}\t{}\t{}\t{}",
+        "{}\t{kind}\t{sent_at}\t{outcome}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}",
         entry.key,
         entry.campaign_id,
         entry.amount,
@@ -64,5 +69,6 @@ fn row(entry: &Entry) -> String {
         or_null(entry.pledge_id),
         or_null(entry.payment_id),
         or_null(entry.intent.as_ref()),
+        or_null(entry.after),
     )
 }

@@ -76,7 +76,7 @@ create temp table mails (payment_id uuid not null, at timestamptz not null);
 -- The time that the database has forgotten, if it was put back to an older copy: one row, or none.
 create temp table lost (since timestamptz not null, until timestamptz not null);
 
--- What donors asked for and learnt in the end: one row for each idempotency key.
+-- What donors and operators asked for and learnt in the end: one row for each idempotency key.
 create temp table journal (
     key         uuid   not null,
     kind        text   not null,
@@ -88,5 +88,6 @@ create temp table journal (
     email       text   not null, -- no other gift has it
     pledge_id   uuid,
     payment_id  uuid,
-    intent      text
+    intent      text,
+    after       uuid             -- the earlier pledge of a donor who did not say that both are meant
 );

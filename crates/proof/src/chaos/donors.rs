@@ -7,7 +7,10 @@ use futures::future::{join, try_join};
 use rand::{RngExt, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 use uuid::Uuid;
 
-use super::client::{ASKING_CARD, Client, Operation, Pledged};
+use super::{
+    client::{ASKING_CARD, Client, Pledged},
+    wire::Operation,
+};
 
 const GOOD_CARD: &str = "pm_card_visa";
 const BAD_CARD: &str = "pm_card_chargeDeclined";
@@ -17,8 +20,8 @@ const DISPUTING_CARD: &str = "pm_card_createDispute";
 /// A card that a refund never reaches: it fails after a while.
 const CLOSED_CARD: &str = "pm_card_refundFail";
 
-/// How a gift goes, and how many of twenty-one go so.
-const STORIES: [(Story, u32); 11] = [
+/// How a gift goes, and how many of twenty-three go so.
+const STORIES: [(Story, u32); 12] = [
     (Story::Pays, 4),
     (Story::PaysAtSecondTry, 2),
     (Story::IsDeclined, 2),
@@ -30,6 +33,7 @@ const STORIES: [(Story, u32); 11] = [
     (Story::Proves, 2),
     (Story::Disputes, 2),
     (Story::IsHardToRefund, 1),
+    (Story::GivesAgain, 2),
 ];
 
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +49,7 @@ enum Story {
     Proves,
     Disputes,
     IsHardToRefund,
+    GivesAgain,
 }
 
 /// Gives one gift after another until the time is over, and ends the last one. A donor who stays gives on where what
@@ -95,6 +100,7 @@ async fn tell(client: &Client, wish: &Operation, story: Story, asks_again: bool)
             client.open(&pledged).await?;
             return client.cancel(&pledged).await;
         }
+        Story::GivesAgain => give_again(client, &pledged).await?,
         _ => {}
     }
     let secret = if matches!(story, Story::ClicksTwice) {
@@ -139,6 +145,19 @@ async fn tell(client: &Client, wish: &Operation, story: Story, asks_again: bool)
         client.look(&format!("/api/campaigns/{campaign}/donations"), None),
     )
     .await;
+    Ok(())
+}
+
+/// Gives the same once more, is asked whether both are meant, and says so. Then gives something else by two clicks with a
+/// key each, of which one has to be asked about.
+async fn give_again(client: &Client, first: &Pledged) -> Result<()> {
+    let amount = first.gift.amount;
+    let asked = client.pledge_again(first, amount, None).await?;
+    if let Some(confirm) = asked.body["confirm"].as_str() {
+        client.pledge_again(first, amount, Some(confirm)).await?;
+    }
+    let click = || client.pledge_again(first, amount + 1, None);
+    try_join(click(), click()).await?;
     Ok(())
 }
 

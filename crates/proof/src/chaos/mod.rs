@@ -15,6 +15,7 @@ mod report;
 mod restore;
 mod run;
 mod schedule;
+mod wire;
 mod world;
 
 pub use proxy::{Cut, Proxy};

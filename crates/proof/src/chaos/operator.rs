@@ -2,6 +2,7 @@
 //! campaign off, and the banks rule on complaints.
 
 use std::{
+    collections::HashMap,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -9,17 +10,18 @@ use std::{
 use anyhow::{Context, Result};
 use chassis::clock::Clock;
 use rand::{RngExt, SeedableRng, rngs::StdRng, seq::IndexedRandom};
+use reqwest::RequestBuilder;
 use serde_json::{Value, json};
 use uuid::Uuid;
 use xtask::fleet::Secrets;
 
 use super::{
     client::{Client, Pledged},
+    wire::{Gift, Operation},
     world::World,
 };
+use crate::journal::{Kind, Outcome};
 
-/// How long an answer may take.
-const PATIENCE: Duration = Duration::from_millis(2500);
 /// The pause after each thing done.
 const PAUSE: Duration = Duration::from_millis(150);
 /// How long after the load the operator goes on calling the campaign off and ruling.
@@ -87,49 +89,48 @@ impl Office {
 /// Whoever works while donors give.
 pub(super) struct Operator {
     client: Arc<Client>,
-    http: reqwest::Client,
     gateway: String,
     provider: String,
     admin: String,
     psp_key: String,
-    doomed: Uuid,
-    key: Uuid,
+    calling_off: Operation,
+    /// What was decided about gifts whose money is held.
+    decisions: HashMap<Uuid, Operation>,
     random: StdRng,
 }
 
 impl Operator {
     /// Somebody who writes the donors' journal too.
-    pub(super) fn new(world: &World, client: Arc<Client>, seed: u64) -> Result<Self> {
-        let http = reqwest::Client::builder().timeout(PATIENCE).no_proxy();
-        Ok(Self {
+    pub(super) fn new(world: &World, client: Arc<Client>, seed: u64) -> Self {
+        Self {
+            calling_off: order(&client, Kind::CallOff, world.doomed),
             client,
-            http: http.build()?,
             gateway: world.gateway.clone(),
             provider: world.provider.clone(),
             admin: world.admin.clone(),
             psp_key: world.psp_key.clone(),
-            doomed: world.doomed,
-            key: Uuid::new_v4(),
+            decisions: HashMap::new(),
             random: StdRng::seed_from_u64(seed),
-        })
+        }
     }
 
-    /// Refunds and rules until the time is over, and from the middle on calls one campaign off.
+    /// Refunds, decides about what is held, rules and has the totals built anew until the time is over, and from the
+    /// middle on calls one campaign off.
     pub(super) async fn work(mut self, middle: Instant) -> Result<()> {
         let mut is_off = false;
         while self.client.is_needed() {
             if !is_off && Instant::now() > middle {
-                is_off = self.call_off().await;
+                is_off = self.call_off().await?;
             }
             if let Some(pledged) = self.client.paid.all().choose(&mut self.random) {
                 let all = pledged.gift.amount;
                 let some = self.random.random_range(1..=all);
                 let whole = self.random.random_bool(0.4);
                 let amount = if whole { all } else { some };
-                self.client.refund(pledged, amount).await?;
+                self.refund(pledged, amount).await?;
             }
             if let Some(held) = self.client.held.all().choose(&mut self.random)
-                && self.decide(held).await
+                && self.decide(held).await?
             {
                 // From now on it can be given back.
                 self.client.paid.add(held);
@@ -137,11 +138,14 @@ impl Operator {
             if self.random.random_bool(0.3) {
                 let _away = self.rule().await;
             }
+            if self.random.random_bool(0.05) {
+                self.rebuild().await?;
+            }
             tokio::time::sleep(PAUSE).await;
         }
         let last = Instant::now() + LAST_TRIES;
         while Instant::now() < last {
-            is_off = is_off || self.call_off().await;
+            is_off = is_off || self.call_off().await?;
             if is_off && self.rule().await.is_ok() {
                 return Ok(());
             }
@@ -152,47 +156,87 @@ impl Operator {
         Ok(())
     }
 
+    /// Gives back this much of a gift.
+    async fn refund(&self, pledged: &Pledged, amount: i64) -> Result<()> {
+        let mut operation = self.client.about(pledged, Kind::Refund, None);
+        operation.gift.amount = amount;
+        let body = json!({
+            "amount": { "amount": amount, "currency": "USD" },
+            "reason": "asked for by the donor",
+        });
+        let path = format!("/api/payments/{}/refunds", pledged.payment_id);
+        let request = || self.post(&path, &operation).json(&body);
+        self.client.wire.persist(&operation, request).await?;
+        Ok(())
+    }
+
     /// Takes what is held of a gift, or a part of it, or lets it go: of one gift always the same, under the same key.
     /// Says whether it was taken.
-    async fn decide(&self, held: &Pledged) -> bool {
-        let word = held.payment_id.as_u128();
-        let part = 1 + i64::try_from(word % 97).unwrap_or_default();
-        let (what, body) = match word % 4 {
-            0 => ("void", None),
-            1 => ("capture", Some(json!({}))),
-            _ => (
-                "capture",
-                Some(json!({ "amount": { "amount": part, "currency": "USD" } })),
-            ),
-        };
+    async fn decide(&mut self, held: &Pledged) -> Result<bool> {
         let payment = held.payment_id;
-        let url = format!("{}/api/admin/payments/{payment}/{what}", self.gateway);
-        let key = Uuid::new_v5(&payment, what.as_bytes());
-        let request = self.http.post(url).bearer_auth(&self.admin);
-        let request = request.header("idempotency-key", key.to_string());
-        let takes = body.is_some();
-        let request = match &body {
-            Some(body) => request.json(body),
-            None => request,
+        let word = payment.as_u128();
+        let kind = if word.is_multiple_of(4) {
+            Kind::Void
+        } else {
+            Kind::Capture
         };
-        let sent = request.send().await;
-        takes && sent.is_ok_and(|reply| reply.status().is_success())
+        let amount = match word % 4 {
+            // All of it.
+            0 | 1 => 0,
+            _ => 1 + i64::try_from(word % 97).unwrap_or_default(),
+        };
+        let decided = self.decisions.entry(payment).or_insert_with(|| {
+            let mut operation = self.client.about(held, kind, None);
+            operation.gift.amount = amount;
+            operation
+        });
+        let operation = decided.clone();
+        let path = |what| format!("/api/admin/payments/{payment}/{what}");
+        let request = match (kind, amount) {
+            (Kind::Void, _) => self.post(&path("void"), &operation),
+            (_, 0) => self.post(&path("capture"), &operation).json(&json!({})),
+            _ => {
+                let part = json!({ "amount": { "amount": amount, "currency": "USD" } });
+                self.post(&path("capture"), &operation).json(&part)
+            }
+        };
+        let answer = self.client.wire.attempt(&operation, request).await?;
+        Ok(kind == Kind::Capture && answer.outcome == Outcome::Ok)
     }
 
     /// Whether the campaign is known to be called off.
-    async fn call_off(&self) -> bool {
-        let url = format!("{}/api/campaigns/{}/cancel", self.gateway, self.doomed);
-        let request = self.http.post(url).bearer_auth(&self.admin);
-        let request = request.header("idempotency-key", self.key.to_string());
+    async fn call_off(&self) -> Result<bool> {
+        let operation = &self.calling_off;
+        let path = format!("/api/campaigns/{}/cancel", operation.gift.campaign);
         let reason = json!({ "reason": "the school has found another sponsor" });
-        let sent = request.json(&reason).send().await;
-        sent.is_ok_and(|reply| reply.status().is_success())
+        let request = self.post(&path, operation).json(&reason);
+        let answer = self.client.wire.attempt(operation, request).await?;
+        Ok(answer.outcome == Outcome::Ok)
+    }
+
+    /// Has the totals of all campaigns built anew; while that is being done, it is refused.
+    async fn rebuild(&self) -> Result<()> {
+        let operation = order(&self.client, Kind::Rebuild, Uuid::nil());
+        let request = || self.post("/api/admin/totals/rebuild", &operation);
+        self.client.wire.persist(&operation, request).await?;
+        Ok(())
+    }
+
+    fn post(&self, path: &str, operation: &Operation) -> RequestBuilder {
+        let request = self
+            .client
+            .wire
+            .http
+            .post(format!("{}{path}", self.gateway));
+        let request = request.header("idempotency-key", operation.key.to_string());
+        request.bearer_auth(&self.admin)
     }
 
     /// The banks decide about what was complained of: the half is lost.
     async fn rule(&mut self) -> Result<()> {
         let url = format!("{}/v1/disputes?limit=100", self.provider);
-        let list = self.http.get(url).bearer_auth(&self.psp_key).send().await?;
+        let http = &self.client.wire.http;
+        let list = http.get(url).bearer_auth(&self.psp_key).send().await?;
         let list: Value = list.error_for_status()?.json().await?;
         let all = list["data"].as_array().into_iter().flatten();
         let open = all.filter(|dispute| dispute["status"] == "needs_response");
@@ -203,13 +247,29 @@ impl Operator {
                 "lost"
             };
             let url = format!("{}/_sim/disputes/{id}", self.provider);
-            let ruled = self
-                .http
-                .post(url)
-                .json(&json!({ "status": status }))
-                .send();
-            ruled.await?;
+            let ruled = self.client.wire.http.post(url);
+            ruled.json(&json!({ "status": status })).send().await?;
         }
         Ok(())
+    }
+}
+
+/// Something that is to be done once about a campaign, or about all.
+fn order(client: &Client, kind: Kind, campaign: Uuid) -> Operation {
+    Operation {
+        op: client.wire.number(),
+        key: Uuid::new_v4(),
+        kind,
+        gift: Gift {
+            campaign,
+            amount: 0,
+            tip: 0,
+            covers_fee: false,
+            email: String::new(),
+        },
+        pledge_id: None,
+        payment_id: None,
+        intent: None,
+        after: None,
     }
 }

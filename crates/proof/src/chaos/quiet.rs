@@ -33,6 +33,7 @@ const LEFT: &str = "
               where outcome in ('requested', 'unknown') and status = 'PENDING'
     union all select 'payments to call off', count(*) from payment.payments
               where ending_at is not null and state in ('PENDING', 'AUTHORIZED')
+    union all select 'totals to build anew', count(*) from totals.rebuilds where state = 'BUILDING'
     union all select 'mails to send', count(*) from notification.deliveries where status = 'QUEUED'";
 
 /// Waits until nothing is under way and the audit finds nothing, or the patience is over. What the provider lost for good

@@ -85,6 +85,10 @@ impl fmt::Display for Outcome {
                 Kind::Hold => "held cards",
                 Kind::Cancel => "cancellations",
                 Kind::Refund => "refunds",
+                Kind::Capture => "captures",
+                Kind::Void => "holds let go",
+                Kind::CallOff => "campaigns called off",
+                Kind::Rebuild => "rebuilds",
             };
             let Seen {
                 acknowledged,
@@ -93,7 +97,7 @@ impl fmt::Display for Outcome {
             } = seen;
             writeln!(
                 f,
-                "  {what:<16} {acknowledged} acknowledged, {refused} refused, {unknown} unknown"
+                "  {what:<20} {acknowledged} acknowledged, {refused} refused, {unknown} unknown"
             )?;
         }
         for death in &self.deaths {

@@ -151,7 +151,7 @@ async fn load(world: &World, plan: &Plan, journal: &std::path::Path) -> Result<L
         let stays = donor < STAYING;
         donors.spawn(async move { donors::give(&client, campaign, seed, stays).await });
     }
-    let operator = Operator::new(world, client.clone(), plan.seed)?;
+    let operator = Operator::new(world, client.clone(), plan.seed);
     donors.spawn(async move { operator.work(middle).await });
     let recovers = plan.without.as_deref() != Some("recovery");
     let mut performer = Performer::new(world, recovers)?;

@@ -91,6 +91,7 @@ impl Table {
                 return fill(connection, name, gifts.flat_map(steps), step).await;
             }
             Self::Moves => return fill(connection, name, gifts.flat_map(moves), moved).await,
+            Self::Timeline => return fill(connection, name, gifts.flat_map(sets), told).await,
             Self::Receipts => {
                 return fill(connection, name, gifts, |row, gift| {
                     receipt(row, gift, plan);
@@ -106,7 +107,6 @@ impl Table {
             Self::Contacts => one(contact),
             Self::Watermarks => one(watermark),
             Self::Donations => one(donation),
-            Self::Timeline => one(told),
         };
         fill(connection, name, gifts, row).await
     }
@@ -301,17 +301,22 @@ fn entry(row: &mut Row, (gift, settles, line, account, amount): &Line) {
     row.set_at("at", booked_at(gift, *settles));
 }
 
-fn told(row: &mut Row, gift: &Gift) {
+fn told(row: &mut Row, (gift, settled): &(Gift, bool)) {
+    let (version, kind, at) = if *settled {
+        (3, "payment.completed", gift.updated())
+    } else {
+        (2, "payment.captured", gift.captured)
+    };
     row.set("pledge_id", gift.pledge);
     row.set("payment_id", gift.payment);
-    row.set("version", 2);
+    row.set("version", version);
     row.set("attempt", 1);
-    row.set("kind", "payment.captured");
+    row.set("kind", kind);
     row.set("held_minor", gift.amount);
     row.set("captured_minor", gift.amount);
     row.set("refunded_minor", 0);
     row.set("disputed_minor", 0);
-    row.set_at("occurred_at", gift.captured);
+    row.set_at("occurred_at", at);
 }
 
 fn receipt(row: &mut Row, gift: &Gift, plan: &Plan) {

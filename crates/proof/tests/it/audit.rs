@@ -57,7 +57,7 @@ fn a_row_changed_behind_the_services_back_breaks_its_invariant() {
         let payment = &past.paid.payment_id;
         for (broken, change) in [
             (
-                "I3 I4 I5",
+                "I3 I4 I5 I9 I10",
                 "update payment.payments set captured_minor = captured_minor - 1 where payment_id = '{}'",
             ),
             (
@@ -139,6 +139,27 @@ fn a_row_changed_behind_the_services_back_breaks_its_invariant() {
                 "I9",
                 "update pledge.pledges set status = 'PENDING' where payment_id = '{}'",
             ),
+            (
+                "I9",
+                "alter table pledge.pledge_timeline disable trigger all;
+                 delete from pledge.pledge_timeline where payment_id = '{}'",
+            ),
+            (
+                "I9",
+                "alter table pledge.pledge_timeline disable trigger all;
+                 update pledge.pledge_timeline set captured_minor = captured_minor - 1 where payment_id = '{}'",
+            ),
+            (
+                "I10",
+                "alter table pledge.receipts disable trigger all;
+                 delete from pledge.receipts where payment_id = '{}'",
+            ),
+            (
+                "I10",
+                "alter table pledge.receipts disable trigger all;
+                 update pledge.receipts set gift_minor = gift_minor + 1 where payment_id = '{}'",
+            ),
+            ("I10", "update pledge.receipt_numbers set last = last + 1"),
             ("I10", "delete from notification.deliveries where payment_id = '{}'"),
             (
                 "I10",
@@ -163,23 +184,6 @@ fn a_row_changed_behind_the_services_back_breaks_its_invariant() {
 #[test]
 fn a_gift_that_donors_were_told_otherwise_of_is_found() {
     at_rest(async |world, past| {
-        let told = |gift: &Gift, outcome| Entry {
-            op: 1,
-            key: gift.wish.key,
-            kind: Kind::Pledge,
-            sent_at: 0,
-            outcome,
-            status: None,
-            code: None,
-            campaign_id: gift.wish.campaign.parse().expect("an id"),
-            amount: gift.wish.amount,
-            currency: "USD".to_owned(),
-            email: gift.wish.email.clone(),
-            pledge_id: Some(gift.id.parse().expect("an id")).filter(|_| outcome == Outcome::Ok),
-            payment_id: Some(gift.payment_id.parse().expect("an id"))
-                .filter(|_| outcome == Outcome::Ok),
-            intent: None,
-        };
         let stranger = Entry {
             email: "nobody@example.org".to_owned(),
             pledge_id: Some(Uuid::new_v4()),
@@ -200,21 +204,15 @@ fn a_gift_that_donors_were_told_otherwise_of_is_found() {
             ("I1", stranger),
             ("I1", more),
             ("I2", told(&past.paid, Outcome::Fail)),
+            // As much for the same campaign, right after the other, and nobody was asked.
+            ("I2", unasked(&past.open, &past.paid)),
+            ("", unasked(&past.open, &past.refunded)),
         ] {
             let mut copy = world.copy();
-            let path = world.folder("journal.jsonl");
-            let journal = Journal::create(&path).expect("a journal");
-            journal.add(&entry).expect("a line");
-            copy.sources.journal = Some(path);
+            copy.sources.journal = Some(one_line(world, &entry));
             breaks(&copy.audit().await, broken, &format!("{entry:?}"));
         }
         // The same wish, fulfilled twice.
-        let twice = |outcome| {
-            let path = world.folder("journal.jsonl");
-            let journal = Journal::create(&path).expect("a journal");
-            journal.add(&told(&past.open, outcome)).expect("a line");
-            path
-        };
         for (broken, outcome) in [("I1", Outcome::Ok), ("I2", Outcome::Unknown)] {
             let mut copy = world.copy();
             copy.change(&format!(
@@ -222,8 +220,46 @@ fn a_gift_that_donors_were_told_otherwise_of_is_found() {
                  where pledge_id = '{}'",
                 past.open.id, past.paid.id
             ));
-            copy.sources.journal = Some(twice(outcome));
+            copy.sources.journal = Some(one_line(world, &told(&past.open, outcome)));
             breaks(&copy.audit().await, broken, "two pledges of one key");
+        }
+    });
+}
+
+#[test]
+fn an_order_that_operators_were_told_otherwise_of_is_found() {
+    at_rest(async |world, past| {
+        let order = |gift: &Gift, kind, amount| Entry {
+            kind,
+            amount,
+            ..told(gift, Outcome::Ok)
+        };
+        let rebuild = Entry {
+            intent: Some(Uuid::new_v4().to_string()),
+            ..order(&past.paid, Kind::Rebuild, 0)
+        };
+        let taken = "insert into payment.captures (payment_id, amount_minor, asked_at)
+                     select payment_id, captured_minor, now() from payment.payments where payment_id = '{}'";
+        let let_go = "update payment.payments set state = 'CANCELLED' where payment_id = '{}'";
+        let called_off = "update campaign.campaigns set status = 'CANCELLED' where campaign_id =
+                          (select campaign_id from payment.payments where payment_id = '{}')";
+        for (broken, entry, change) in [
+            ("", order(&past.paid, Kind::Capture, 0), taken),
+            ("", order(&past.paid, Kind::Capture, 2500), taken),
+            ("I1", order(&past.paid, Kind::Capture, 2499), taken),
+            ("I1", order(&past.paid, Kind::Capture, 0), ""),
+            ("I1", order(&past.held, Kind::Capture, 0), ""),
+            ("I1", order(&past.held, Kind::Void, 0), ""),
+            ("I3 I4 I5 I8 I9", order(&past.held, Kind::Void, 0), let_go),
+            ("I1", order(&past.open, Kind::CallOff, 0), ""),
+            ("I3", order(&past.open, Kind::CallOff, 0), called_off),
+            ("I1", rebuild, ""),
+        ] {
+            let mut copy = world.copy();
+            copy.sources.journal = Some(one_line(world, &entry));
+            let payment = entry.payment_id.expect("an id").to_string();
+            copy.change(&change.replace("{}", &payment));
+            breaks(&copy.audit().await, broken, &format!("{change} {entry:?}"));
         }
     });
 }
@@ -377,7 +413,7 @@ async fn prepare(world: &World) -> Past {
         .confirm(&intent, "pm_card_chargeDeclined")
         .await;
     success(world.provider.confirm(&intent, "pm_card_visa").await).await;
-    let open = world.pledge(&campaign, 900).await;
+    let open = world.pledge(&campaign, 2500).await;
     world.open(&open).await;
     let refunded = world.pledge(&campaign, 1800).await;
     world.pay(&refunded).await;
@@ -429,6 +465,45 @@ async fn prepare(world: &World) -> Past {
         refunded,
         disputed,
     }
+}
+
+/// What the donor of a gift was told about it.
+fn told(gift: &Gift, outcome: Outcome) -> Entry {
+    let id = |id: &str| id.parse().expect("an id");
+    let is_done = outcome == Outcome::Ok;
+    Entry {
+        op: 1,
+        key: gift.wish.key,
+        kind: Kind::Pledge,
+        sent_at: 0,
+        outcome,
+        status: None,
+        code: None,
+        campaign_id: id(&gift.wish.campaign),
+        amount: gift.wish.amount,
+        currency: "USD".to_owned(),
+        email: gift.wish.email.clone(),
+        pledge_id: is_done.then(|| id(&gift.id)),
+        payment_id: is_done.then(|| id(&gift.payment_id)),
+        intent: None,
+        after: None,
+    }
+}
+
+/// A gift that was taken beside an earlier one, without asking whether both are meant.
+fn unasked(gift: &Gift, earlier: &Gift) -> Entry {
+    Entry {
+        after: Some(earlier.id.parse().expect("an id")),
+        ..told(gift, Outcome::Ok)
+    }
+}
+
+/// A journal of a single line.
+fn one_line(world: &World, entry: &Entry) -> PathBuf {
+    let path = world.folder("journal.jsonl");
+    let journal = Journal::create(&path).expect("a journal");
+    journal.add(entry).expect("a line");
+    path
 }
 
 pub fn holds(report: &Report) {

@@ -72,5 +72,6 @@ fn entry(op: u64, outcome: Outcome) -> Entry {
         pledge_id: None,
         payment_id: None,
         intent: None,
+        after: None,
     }
 }

@@ -30,6 +30,14 @@ const FEE: i64 = 1_500;
 /// What happens, in an order that nobody promises.
 #[derive(Clone, Debug)]
 enum Deed {
+    /// The bank holds the money.
+    Hold,
+    /// The provider takes so much, once; what more was held is released.
+    Take { minor: i64 },
+    /// We are told of holding and taking alone: now, or as it was at some earlier deed.
+    Notice { ago: usize },
+    /// We take it that nobody will pay any more.
+    Expire,
     /// We ask for a refund, and the provider makes it at once or leaves it pending.
     Refund { minor: i64, pending: bool },
     /// Somebody refunds in the provider's own tools.
@@ -58,6 +66,10 @@ fn deed() -> impl Strategy<Value = Deed> {
         DisputeStatus::Lost,
     ]);
     prop_oneof![
+        1 => Just(Deed::Hold),
+        3 => prop_oneof![Just(CHARGE), 1..=CHARGE].prop_map(|minor| Deed::Take { minor }),
+        2 => (0..4_usize).prop_map(|ago| Deed::Notice { ago }),
+        1 => Just(Deed::Expire),
         3 => (1..=CHARGE, any::<bool>()).prop_map(|(minor, pending)| Deed::Refund { minor, pending }),
         1 => (1..=CHARGE).prop_map(|minor| Deed::Dashboard { minor }),
         2 => (0..6_usize, turned).prop_map(|(nth, status)| Deed::Turn { nth, status }),
@@ -71,6 +83,8 @@ fn deed() -> impl Strategy<Value = Deed> {
 /// The provider, as far as sums go.
 #[derive(Clone, Default)]
 struct Provider {
+    held: bool,
+    captured: i64,
     refunds: Vec<SeenRefund>,
     disputes: Vec<SeenDispute>,
 }
@@ -152,7 +166,7 @@ struct Ours {
 }
 
 impl Ours {
-    fn paid(now: DateTime<Utc>) -> Self {
+    fn open(now: DateTime<Utc>) -> Self {
         let origin = Origin {
             pledge_id: PledgeId::new(),
             campaign_id: CampaignId::new(),
@@ -167,14 +181,27 @@ impl Ours {
         };
         let (mut payment, _) = Payment::first(origin, now);
         payment.provider_ref = Some("pi_1".to_owned());
-        let mut ours = Self {
+        Self {
             version: payment.version,
             payment,
             file: File::default(),
             books: BTreeMap::new(),
-        };
-        ours.hear(Event::Captured, CHARGE, now);
-        ours
+        }
+    }
+
+    /// Hears of holding and taking as the provider had it then.
+    fn notice(&mut self, seen: &Provider, now: DateTime<Utc>) {
+        if seen.captured > 0 {
+            let is_ended = self.payment.state == State::Expired;
+            let event = if is_ended {
+                Event::LateCaptured
+            } else {
+                Event::Captured
+            };
+            self.hear(event, seen.captured, now);
+        } else if seen.held {
+            self.hear(Event::Authorized, CHARGE, now);
+        }
     }
 
     fn hear(&mut self, event: Event, minor: i64, now: DateTime<Utc>) {
@@ -222,20 +249,32 @@ proptest! {
     #[test]
     fn whatever_the_order_the_payment_and_the_books_say_what_the_provider_says(deeds in prop::collection::vec(deed(), 1..40)) {
         let mut now = DateTime::UNIX_EPOCH;
-        let mut ours = Ours::paid(now);
+        let mut ours = Ours::open(now);
         let mut provider = Provider::default();
         let mut past: Vec<(DateTime<Utc>, Provider)> = Vec::new();
         let mut settled = false;
         for deed in deeds.into_iter().chain([Deed::Hear { ago: 0 }, Deed::Hear { ago: 0 }]) {
             now += Duration::seconds(1);
+            let earlier = |ago: usize| past.len().checked_sub(ago).and_then(|at| past.get(at)).cloned();
             match deed {
+                Deed::Hold => provider.held = true,
+                Deed::Take { minor } => {
+                    if provider.captured == 0 {
+                        provider.captured = minor;
+                    }
+                }
+                Deed::Notice { ago } => {
+                    let seen = earlier(ago).map_or(provider.clone(), |(_, seen)| seen);
+                    ours.notice(&seen, now);
+                }
+                Deed::Expire => ours.hear(Event::Expired, 0, now),
                 Deed::Refund { minor, pending } => {
                     let wish = Wish { refund_id: uuid::Uuid::now_v7(), amount: Some(minor), reason: None, cause: Cause::Admin, by: None };
                     let Ok(refund) = ours.file.refund(&ours.payment, wish, now) else { continue };
-                    prop_assert!(ours.file.reserved() + minor <= CHARGE);
+                    prop_assert!(ours.file.reserved() + minor <= provider.captured);
                     let id = refund.refund_id;
                     ours.file.refunds.push(refund);
-                    if provider.refuses() || provider.given() + minor > CHARGE {
+                    if provider.refuses() || provider.given() + minor > provider.captured {
                         let learned = ours.file.give_up(id, "charge_already_refunded", now);
                         ours.take(&learned);
                     } else {
@@ -243,7 +282,7 @@ proptest! {
                     }
                 }
                 Deed::Dashboard { minor } => {
-                    if !provider.refuses() && provider.given() + minor <= CHARGE {
+                    if !provider.refuses() && provider.given() + minor <= provider.captured {
                         provider.refund(minor, None, false);
                     }
                 }
@@ -255,7 +294,8 @@ proptest! {
                     }
                 }
                 Deed::Complain { minor, inquiry } => {
-                    if provider.disputes.iter().all(|dispute| dispute.status.is_closed()) && provider.lost() == 0 {
+                    let minor = minor.min(provider.captured);
+                    if minor > 0 && provider.disputes.iter().all(|dispute| dispute.status.is_closed()) && provider.lost() == 0 {
                         let mut dispute = SeenDispute {
                             id: format!("du_{}", provider.disputes.len()),
                             amount: minor,
@@ -288,12 +328,17 @@ proptest! {
                     }
                 }
                 Deed::Settle => {
-                    ours.hear(Event::Settled, CHARGE, now);
+                    if provider.captured > 0 {
+                        ours.hear(Event::Settled, provider.captured, now);
+                    }
                     settled |= ours.payment.state == State::Completed;
                 }
                 Deed::Hear { ago } => {
-                    let at = past.len().checked_sub(ago).and_then(|at| past.get(at)).cloned();
-                    let (began_at, seen) = at.unwrap_or((now, provider.clone()));
+                    let (began_at, seen) = earlier(ago).unwrap_or((now, provider.clone()));
+                    ours.notice(&seen, now);
+                    if seen.captured == 0 {
+                        continue;
+                    }
                     let look = Look { began_at, refunds: seen.refunds, disputes: seen.disputes };
                     let learned = ours.file.learn(&mut ours.payment, &look, settled, now);
                     ours.take(&learned);
@@ -304,18 +349,19 @@ proptest! {
             prop_assert!(payment.refunded + payment.disputed <= payment.captured);
             prop_assert!(payment.refunded >= 0 && payment.disputed >= 0);
         }
-        let refunded = provider.arrived();
-        let lost = provider.lost().min(CHARGE - refunded);
-        prop_assert_eq!((ours.payment.refunded, ours.payment.disputed), (refunded, lost));
-        prop_assert_eq!(ours.payment.state == State::Refunded, refunded == CHARGE);
-        let rest = EXTRAS.split(CHARGE, refunded + lost);
-        prop_assert_eq!(-ours.at(Account::CampaignPayable), 1_000 - rest.gift);
-        prop_assert_eq!(-ours.at(Account::PlatformTip), 200 - rest.tip);
-        prop_assert_eq!(ours.at(Account::Fees), provider.fees() - 100 + rest.covered_fee);
+        let (captured, refunded) = (provider.captured, provider.arrived());
+        let lost = provider.lost().min(captured - refunded);
+        let (payment, stands) = (&ours.payment, (captured, refunded, lost));
+        prop_assert_eq!((payment.captured, payment.refunded, payment.disputed), stands);
+        prop_assert_eq!(payment.state == State::Refunded, captured > 0 && refunded == captured);
+        let (taken, back) = (EXTRAS.split(CHARGE, captured), EXTRAS.split(CHARGE, refunded + lost));
+        prop_assert_eq!(-ours.at(Account::CampaignPayable), taken.gift - back.gift);
+        prop_assert_eq!(-ours.at(Account::PlatformTip), taken.tip - back.tip);
+        prop_assert_eq!(ours.at(Account::Fees), provider.fees() - taken.covered_fee + back.covered_fee);
         prop_assert_eq!(ours.at(Account::PlatformLoss), provider.lost() - lost);
         prop_assert_eq!(ours.at(Account::DisputeHold), provider.taken() - provider.lost());
         let there = ours.at(Account::PspReceivable) + ours.at(Account::PspSettled);
-        prop_assert_eq!(there, CHARGE - refunded - provider.taken() - provider.fees());
+        prop_assert_eq!(there, captured - refunded - provider.taken() - provider.fees());
     }
 }
 
