@@ -5,7 +5,7 @@
 //! A call without an answer leaves the payment where it is; the worker of endings asks again.
 
 use chassis::telemetry;
-use chrono::{DateTime, Duration, Utc};
+use chrono::{DateTime, Utc};
 use common::{events::Event as _, ids::PaymentId, payment::State};
 
 use crate::{
@@ -17,13 +17,10 @@ use crate::{
     },
     domain::{Change, Ending, Observation, Outcome, Payment, Seen, Told, observe},
     error::Error,
-    provider::Failure,
+    provider::{Failure, REMEMBERED},
     transition::{self, Made},
     unanswered,
 };
-
-/// The provider remembers the key of the call that opens an intent for a day: later it would open a second one.
-const REMEMBERED: Duration = Duration::hours(23);
 
 /// Calls a payment off, and gives it as it stands then: ended, still live where the provider has not answered yet, or
 /// captured where the donor was faster.

@@ -2,7 +2,6 @@
 //! came of it is read off the provider's own list. Whoever repeats the call sends the same key and the same bytes, and
 //! only after a look that did not find the refund.
 
-use chrono::Duration;
 use common::{
     idempotency::{self, Claim, Joined, Reply},
     ids::PaymentId,
@@ -15,12 +14,9 @@ use crate::{
     domain::{Cause, Outcome, Refund, Wish},
     error::Error,
     money_back::{self, Held},
-    provider::Failure,
+    provider::{Failure, REMEMBERED},
     unanswered::{self, Unanswered},
 };
-
-/// The provider remembers a key for a day; after that the same call would be a second refund.
-const REMEMBERED: Duration = Duration::hours(23);
 
 /// What came of the wish for a refund.
 pub enum Begun {

@@ -54,12 +54,12 @@ fn money_that_is_held_or_went_back_otherwise_than_recorded_is_found() {
                 "delete from payment.payments where payment_id = '{}'",
             ),
             (
-                "I3 I4 I5",
+                "I3 I4 I5 I9",
                 &past.refunded,
                 "update payment.payments set refunded_minor = refunded_minor + 1 where payment_id = '{}'",
             ),
             (
-                "I3 I4 I5",
+                "I3 I4 I5 I9",
                 &past.refunded,
                 "alter table payment.payments drop constraint payments_refunded_within;
                  update payment.payments set refunded_minor = captured_minor + 1 where payment_id = '{}'",
@@ -122,7 +122,7 @@ fn money_that_is_held_or_went_back_otherwise_than_recorded_is_found() {
                  where payment_id = '{}' and to_state = 'CAPTURED'",
             ),
             (
-                "I3 I4 I5",
+                "I3 I4 I5 I9",
                 &past.disputed,
                 "update payment.payments set disputed_minor = disputed_minor - 1 where payment_id = '{}'",
             ),

@@ -27,6 +27,9 @@ use crate::{breaker::Breaker, config::Psp, domain::Frozen};
 
 /// The version of the API whose shapes this service knows.
 const API_VERSION: &str = "2026-04-22.dahlia";
+/// How long a call may be repeated under its key. The provider remembers a key for a day; after that the same call would
+/// open a second intent, or make a second refund.
+pub const REMEMBERED: chrono::Duration = chrono::Duration::hours(23);
 /// The largest reply that is read, in bytes. A page has a hundred objects, and an event of a charge holds the whole charge:
 /// Stripe's own example has five kilobytes, before any metadata.
 const REPLY_LIMIT: usize = 8 * 1024 * 1024;

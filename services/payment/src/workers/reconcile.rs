@@ -17,7 +17,7 @@ use crate::{
     domain::{Called, Outcome},
     error::Error,
     inquiry, money_back,
-    provider::{Span, patiently},
+    provider::{REMEMBERED, Span, patiently},
     unanswered::{self, Unanswered},
 };
 
@@ -25,8 +25,6 @@ use crate::{
 const BATCH: i64 = 64;
 /// How many of them are asked about at once.
 const AT_ONCE: usize = 16;
-/// The provider remembers a key for a day; after that the same call would open a second intent.
-const REMEMBERED: Duration = Duration::hours(23);
 /// When nothing can come of it any more, and no list can be behind that far.
 const FORGOTTEN: Duration = Duration::hours(25);
 /// How far the provider's clock may differ from ours.

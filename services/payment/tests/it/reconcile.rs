@@ -7,7 +7,7 @@ use payment::Cadences;
 use serde_json::{Value, json};
 use testkit::eventually;
 
-use crate::world::{Gift, Open, Plan, SECRET_KEY, World};
+use crate::world::{Gift, Open, Plan, World};
 
 /// Everything happens at once.
 pub fn brisk() -> Cadences {
@@ -57,23 +57,6 @@ async fn books(world: &World, gift: &Gift) -> (Vec<(String, i64)>, i64) {
     (accounts, sets)
 }
 
-/// The provider's own control, called with its key.
-pub async fn at_provider(world: &World, path: &str, form: &[(&str, &str)]) -> Value {
-    let request = reqwest::Client::new().post(format!("{}{path}", world.psp.url));
-    let reply = request
-        .bearer_auth(SECRET_KEY)
-        .form(form)
-        .send()
-        .await
-        .unwrap();
-    assert!(
-        reply.status().is_success(),
-        "{path}: {}",
-        reply.text().await.unwrap()
-    );
-    reply.json().await.unwrap()
-}
-
 pub async fn faults(world: &World, faults: &Value) {
     let request = reqwest::Client::new().post(format!("{}/_sim/faults", world.psp.url));
     let reply = request.json(faults).send().await.unwrap();
@@ -110,20 +93,11 @@ async fn with_webhooks_off_for_ever_every_payment_reaches_its_true_state() {
     world.psp.confirm(&open, "pm_card_chargeDeclined").await;
     let cancelled = world.gift();
     let open = world.open(&cancelled).await;
-    at_provider(
-        &world,
-        &format!("/v1/payment_intents/{}/cancel", open.intent),
-        &[],
-    )
-    .await;
+    let cancel = |open: &Open| format!("/v1/payment_intents/{}/cancel", open.intent);
+    world.dashboard(&cancel(&open), &[], None).await;
     let (released, open) = paid(&world, Capture::Manual).await;
     let form = [("cancellation_reason", "requested_by_customer")];
-    at_provider(
-        &world,
-        &format!("/v1/payment_intents/{}/cancel", open.intent),
-        &form,
-    )
-    .await;
+    world.dashboard(&cancel(&open), &form, None).await;
     for (gift, state) in [
         (&held, State::Authorized),
         (&cancelled, State::Cancelled),

@@ -6,7 +6,7 @@ use payment::Cadences;
 use testkit::eventually;
 
 use crate::{
-    reconcile::{at_provider, brisk},
+    reconcile::brisk,
     world::{Gift, Plan, Table, World},
 };
 
@@ -106,12 +106,8 @@ async fn a_payment_whose_money_is_listed_as_going_back_is_looked_at() {
     world.psp.confirm(&open, "pm_card_visa").await;
     world.until(&gift, "CAPTURED").await;
     assert_eq!(tries(&world, &gift).await, 0, "nobody has looked yet");
-    at_provider(
-        &world,
-        "/v1/refunds",
-        &[("payment_intent", &open.intent), ("amount", "500")],
-    )
-    .await;
+    let form = [("payment_intent", open.intent.as_str()), ("amount", "500")];
+    world.dashboard("/v1/refunds", &form, None).await;
     eventually("it was looked at", async || {
         (tries(&world, &gift).await > 0).then_some(())
     })
