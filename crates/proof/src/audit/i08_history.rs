@@ -67,7 +67,7 @@ const STEPS: &str = "
 
 /// After the first, each version is that of one step with those that it implies, of a declined try or of a payout, or of
 /// money that went back in part, which leaves the payment where it stands; or it was told before the database was put
-/// back to an older copy.
+/// back to an older copy, and the last of those may be a step.
 const UNEXPLAINED: &str = "
     select p.payment_id::text
     from payment.payments p
@@ -75,7 +75,7 @@ const UNEXPLAINED: &str = "
                from (select payment_id, version from payment.payment_transitions where not implied
                      union all select payment_id, version from payment.payment_attempts
                      union all select payment_id, version from payment.paid_out_payments
-                     union all select payment_id, generate_series(from_version + 1, version)
+                     union select payment_id, generate_series(from_version + 1, version)
                            from payment.payment_restatements) each_one
                group by payment_id) t on t.payment_id = p.payment_id
     where (p.version, p.version - 1) is distinct from (coalesce(t.newest, 1), coalesce(t.versions, 0))
