@@ -108,9 +108,7 @@ impl Bench {
             }
         }
         let findings = sorted.into_iter();
-        Ok(findings
-            .filter_map(|(what, ids)| Finding::of(&what, ids))
-            .collect())
+        Ok(findings.map(|(what, ids)| Finding { ids, what }).collect())
     }
 
     /// Whether there is such a table.

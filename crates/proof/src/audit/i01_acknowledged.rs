@@ -41,7 +41,7 @@ pub(super) async fn examine(bench: &mut Bench, journal: Option<Size>) -> Result<
     ] {
         verdict.extend(bench.find(what, sql).await?);
     }
-    let ok = "select count(*) from journal where outcome = 'ok'";
+    let ok = "select count(*) from acknowledged";
     let ok = bench.count(ok).await?;
     let known = bench.count("select count(*) from pledge.pledges").await?;
     let mut compared = format!(
@@ -60,12 +60,12 @@ pub(super) async fn examine(bench: &mut Bench, journal: Option<Size>) -> Result<
 
 const OTHERWISE: &str = "
     select j.pledge_id::text
-    from journal j left join pledge.pledges p on p.pledge_id = j.pledge_id
-    where j.kind = 'pledge' and j.outcome = 'ok'
+    from acknowledged j left join pledge.pledges p on p.pledge_id = j.pledge_id
+    where j.kind = 'pledge'
       and (p.amount_minor, p.currency, p.campaign_id) is distinct from (j.amount, j.currency, j.campaign_id)
     union
-    select j.pledge_id::text from journal j join pledge.pledges p on p.pledge_id = j.pledge_id
-    where j.kind = 'pledge' and j.outcome = 'ok' and j.payment_id is not null and p.payment_id <> j.payment_id
+    select j.pledge_id::text from acknowledged j join pledge.pledges p on p.pledge_id = j.pledge_id
+    where j.kind = 'pledge' and j.payment_id is not null and p.payment_id <> j.payment_id
     order by 1";
 
 /// A gift is known by its donor's address, which no other gift of the journal has.
@@ -75,38 +75,38 @@ const NOT_ONCE: &str = "
         from notification.contacts c join pledge.pledges p on p.contact_id = c.contact_id
         group by c.email
     )
-    select j.key::text from journal j left join made m on m.email = j.email
-    where j.kind = 'pledge' and j.outcome = 'ok' and coalesce(m.pledges, 0) <> 1
+    select j.key::text from acknowledged j left join made m on m.email = j.email
+    where j.kind = 'pledge' and coalesce(m.pledges, 0) <> 1
     order by 1";
 
 const PAYMENTS: &str = "
     select j.payment_id::text
-    from journal j left join payment.payments p on p.payment_id = j.payment_id
-    where j.kind = 'payment' and j.outcome = 'ok' and j.payment_id is not null
+    from acknowledged j left join payment.payments p on p.payment_id = j.payment_id
+    where j.kind = 'payment' and j.payment_id is not null
       and (p.pledge_id, p.amount_minor - p.tip_minor - p.covered_fee_minor, p.currency)
           is distinct from (coalesce(j.pledge_id, p.pledge_id), j.amount, j.currency)
     order by 1";
 
 const CONFIRMATIONS: &str = "
-    select j.intent from journal j left join psp_intents i on i.intent = j.intent
-    where j.kind = 'confirm' and j.outcome = 'ok' and j.intent is not null
+    select j.intent from acknowledged j left join psp_intents i on i.intent = j.intent
+    where j.kind = 'confirm' and j.intent is not null
       and coalesce(i.taken + i.held, 0) = 0 and i.status is distinct from 'canceled'
     order by 1";
 
 /// Once nothing is under way, a pledge that its donor called off is paid or will never be.
 const CANCELS: &str = "
-    select j.pledge_id::text from journal j left join pledge.pledges p on p.pledge_id = j.pledge_id
-    where j.kind = 'cancel' and j.outcome = 'ok'
+    select j.pledge_id::text from acknowledged j left join pledge.pledges p on p.pledge_id = j.pledge_id
+    where j.kind = 'cancel'
       and coalesce(p.status, 'PENDING') in ('PENDING', 'AUTHORIZED')
     order by 1";
 
 /// A refund that was ordered in a time that the database has forgotten, and that had not reached the provider, was known
 /// to nobody else.
 const REFUNDS: &str = "
-    select j.intent from journal j left join payment.refunds r on r.refund_id::text = j.intent
-    where j.kind = 'refund' and j.outcome = 'ok'
+    select j.intent from acknowledged j left join payment.refunds r on r.refund_id::text = j.intent
+    where j.kind = 'refund'
       and (r.payment_id, r.amount_minor, r.currency) is distinct from (j.payment_id, j.amount, j.currency)
-      and not (r.refund_id is null and exists (select from lost where j.sent_at between since and until)
+      and not (r.refund_id is null and j.forgotten
                and not exists (select from psp_refunds b where b.refund_id::text = j.intent))
     order by 1";
 
@@ -114,10 +114,10 @@ const REFUNDS: &str = "
 /// forgotten the provider knows, or nobody does.
 const CAPTURES: &str = "
     with ordered as (
-        select j.payment_id, exists (select from lost where j.sent_at between since and until) as forgotten,
+        select j.payment_id, j.forgotten,
                case j.amount when 0 then p.authorized_minor else j.amount end as wanted, p.captured_minor, p.state
-        from journal j left join payment.payments p on p.payment_id = j.payment_id
-        where j.kind = 'capture' and j.outcome = 'ok'
+        from acknowledged j left join payment.payments p on p.payment_id = j.payment_id
+        where j.kind = 'capture'
     )
     select o.payment_id::text
     from ordered o left join payment.captures c on c.payment_id = o.payment_id
@@ -127,31 +127,31 @@ const CAPTURES: &str = "
 
 const VOIDS: &str = "
     select j.payment_id::text
-    from journal j left join payment.payments p on p.payment_id = j.payment_id
-    where j.kind = 'void' and j.outcome = 'ok'
+    from acknowledged j left join payment.payments p on p.payment_id = j.payment_id
+    where j.kind = 'void'
       and p.state is distinct from 'CANCELLED'
-      and not (p.state = 'AUTHORIZED' and exists (select from lost where j.sent_at between since and until))
+      and not (p.state = 'AUTHORIZED' and j.forgotten)
     order by 1";
 
 const CALLED_OFF: &str = "
     select j.campaign_id::text
-    from journal j left join campaign.campaigns c on c.campaign_id = j.campaign_id
-    where j.kind = 'call_off' and j.outcome = 'ok'
+    from acknowledged j left join campaign.campaigns c on c.campaign_id = j.campaign_id
+    where j.kind = 'call_off'
       and c.status is distinct from 'CANCELLED'
-      and not exists (select from lost where j.sent_at between since and until)
+      and not j.forgotten
     order by 1";
 
 const REBUILDS: &str = "
     select j.intent
-    from journal j left join totals.rebuilds r on r.run_id::text = j.intent
-    where j.kind = 'rebuild' and j.outcome = 'ok'
+    from acknowledged j left join totals.rebuilds r on r.run_id::text = j.intent
+    where j.kind = 'rebuild'
       and r.state is distinct from 'LIVE'
-      and not (r.run_id is null and exists (select from lost where j.sent_at between since and until))
+      and not (r.run_id is null and j.forgotten)
     order by 1";
 
 const FORGOTTEN: &str = "
-    select count(*) from journal j join lost on j.sent_at between since and until
-    where j.outcome = 'ok'
+    select count(*) from acknowledged j
+    where j.forgotten
       and (j.kind = 'refund'
            and not exists (select from payment.refunds r where r.refund_id::text = j.intent)
            and not exists (select from psp_refunds b where b.refund_id::text = j.intent)

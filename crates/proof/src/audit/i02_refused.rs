@@ -57,8 +57,8 @@ const UNKNOWN: &str = "
 const UNASKED: &str = "
     with unconfirmed as (
         select p.pledge_id, p.campaign_id, p.amount_minor, p.created_at, j.after
-        from journal j join pledge.pledges p on p.pledge_id = j.pledge_id
-        where j.kind = 'pledge' and j.outcome = 'ok' and j.after is not null
+        from acknowledged j join pledge.pledges p on p.pledge_id = j.pledge_id
+        where j.kind = 'pledge' and j.after is not null
     )
     select u.pledge_id::text
     from unconfirmed u

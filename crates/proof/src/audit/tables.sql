@@ -91,3 +91,8 @@ create temp table journal (
     intent      text,
     after       uuid             -- the earlier pledge of a donor who did not say that both are meant
 );
+
+-- What was acknowledged, and whether in a time that the database has forgotten.
+create temp view acknowledged as
+select j.*, exists (select from lost where j.sent_at between since and until) as forgotten
+from journal j where j.outcome = 'ok';

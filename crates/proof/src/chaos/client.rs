@@ -95,24 +95,16 @@ impl Client {
         tip: i64,
         covers_fee: bool,
     ) -> Operation {
-        let op = self.wire.number();
         let gift = Gift {
             campaign,
             amount,
             tip,
             covers_fee,
-            email: format!("donor-{op}@example.org"),
+            email: String::new(),
         };
-        Operation {
-            op,
-            key: Uuid::new_v4(),
-            kind: Kind::Pledge,
-            gift,
-            pledge_id: None,
-            payment_id: None,
-            intent: None,
-            after: None,
-        }
+        let mut wish = self.wire.operation(Kind::Pledge, gift);
+        wish.gift.email = format!("donor-{}@example.org", wish.op);
+        wish
     }
 
     /// Sends a wish, again and again with the same key, until it is answered; none when it is refused, or never
@@ -156,13 +148,7 @@ impl Client {
             body["confirm"] = confirm.into();
         }
         let url = format!("{}/api/pledges", self.gateway);
-        let request = || {
-            let request = self.wire.http.post(&url).json(&body);
-            shown(
-                guest,
-                request.header("idempotency-key", wish.key.to_string()),
-            )
-        };
+        let request = || shown(guest, self.wire.post(&url, wish).json(&body));
         self.wire.persist(wish, request).await
     }
 
@@ -171,10 +157,7 @@ impl Client {
         let operation = self.about(pledged, Kind::Payment, None);
         let body = json!({ "pledge_id": pledged.pledge_id, "ticket": pledged.ticket });
         let url = format!("{}/api/payments", self.gateway);
-        let request = || {
-            let request = self.wire.http.post(&url).json(&body);
-            request.header("idempotency-key", operation.key.to_string())
-        };
+        let request = || self.wire.post(&url, &operation).json(&body);
         let answer = self.wire.persist(&operation, request).await?.done();
         Ok(answer.and_then(|body| Some(body["client_secret"].as_str()?.to_owned())))
     }
@@ -228,11 +211,8 @@ impl Client {
     pub(super) async fn cancel(&self, pledged: &Pledged) -> Result<()> {
         let operation = self.about(pledged, Kind::Cancel, None);
         let url = format!("{}/api/pledges/{}/cancel", self.gateway, pledged.pledge_id);
-        let request = || {
-            let request = self.wire.http.post(&url);
-            let request = request.header("idempotency-key", operation.key.to_string());
-            shown(Some(&pledged.guest_token), request)
-        };
+        let guest = Some(pledged.guest_token.as_str());
+        let request = || shown(guest, self.wire.post(&url, &operation));
         self.wire.persist(&operation, request).await?;
         Ok(())
     }
@@ -252,14 +232,10 @@ impl Client {
     /// Something that is to be done about a gift.
     pub(super) fn about(&self, pledged: &Pledged, kind: Kind, intent: Option<&str>) -> Operation {
         Operation {
-            op: self.wire.number(),
-            key: Uuid::new_v4(),
-            kind,
-            gift: pledged.gift.clone(),
             pledge_id: Some(pledged.pledge_id),
             payment_id: Some(pledged.payment_id),
             intent: intent.map(str::to_owned),
-            after: None,
+            ..self.wire.operation(kind, pledged.gift.clone())
         }
     }
 }

@@ -192,13 +192,14 @@ impl Operator {
         });
         let operation = decided.clone();
         let path = |what| format!("/api/admin/payments/{payment}/{what}");
-        let request = match (kind, amount) {
-            (Kind::Void, _) => self.post(&path("void"), &operation),
-            (_, 0) => self.post(&path("capture"), &operation).json(&json!({})),
-            _ => {
-                let part = json!({ "amount": { "amount": amount, "currency": "USD" } });
-                self.post(&path("capture"), &operation).json(&part)
-            }
+        let request = if kind == Kind::Void {
+            self.post(&path("void"), &operation)
+        } else {
+            let body = match amount {
+                0 => json!({}),
+                _ => json!({ "amount": { "amount": amount, "currency": "USD" } }),
+            };
+            self.post(&path("capture"), &operation).json(&body)
         };
         let answer = self.client.wire.attempt(&operation, request).await?;
         Ok(kind == Kind::Capture && answer.outcome == Outcome::Ok)
@@ -256,20 +257,12 @@ impl Operator {
 
 /// Something that is to be done once about a campaign, or about all.
 fn order(client: &Client, kind: Kind, campaign: Uuid) -> Operation {
-    Operation {
-        op: client.wire.number(),
-        key: Uuid::new_v4(),
-        kind,
-        gift: Gift {
-            campaign,
-            amount: 0,
-            tip: 0,
-            covers_fee: false,
-            email: String::new(),
-        },
-        pledge_id: None,
-        payment_id: None,
-        intent: None,
-        after: None,
-    }
+    let gift = Gift {
+        campaign,
+        amount: 0,
+        tip: 0,
+        covers_fee: false,
+        email: String::new(),
+    };
+    client.wire.operation(kind, gift)
 }

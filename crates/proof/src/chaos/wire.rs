@@ -91,9 +91,24 @@ impl Wire {
         })
     }
 
-    /// The number of the next operation.
-    pub(super) fn number(&self) -> u64 {
-        self.next.fetch_add(1, Ordering::Relaxed)
+    /// Something new that is to be done once, about this gift.
+    pub(super) fn operation(&self, kind: Kind, gift: Gift) -> Operation {
+        Operation {
+            op: self.next.fetch_add(1, Ordering::Relaxed),
+            key: Uuid::new_v4(),
+            kind,
+            gift,
+            pledge_id: None,
+            payment_id: None,
+            intent: None,
+            after: None,
+        }
+    }
+
+    /// A request of the platform, under the key of its operation.
+    pub(super) fn post(&self, url: &str, operation: &Operation) -> RequestBuilder {
+        let request = self.http.post(url);
+        request.header("idempotency-key", operation.key.to_string())
     }
 
     /// Tries until the outcome is known or the patience is over.
