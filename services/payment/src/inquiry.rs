@@ -82,8 +82,7 @@ pub async fn apply(
     shown: &Inquired,
     now: DateTime<Utc>,
 ) -> Result<Found, sqlx::Error> {
-    let attempts = lookup::attempts_of(&mut *connection, known.pledge_id).await?;
-    let mut others = lookup::lock(connection, &attempts, &[]).await?;
+    let mut others = lookup::lock_attempts(connection, known.pledge_id).await?;
     let at = others
         .iter()
         .position(|held| held.payment_id == known.payment_id);

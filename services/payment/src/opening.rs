@@ -180,7 +180,8 @@ impl Batch for Openings {
 
 impl Openings {
     /// Makes another attempt of each pledge whose last one has ended, where somebody asks to pay it with a key: a link
-    /// to a payment opens that one only. The ended payments are locked, so that each is followed once.
+    /// to a payment opens that one only. The ended payments are locked, so that each is followed once; and no other
+    /// attempt may stand, for an earlier one is revived when its money comes late.
     async fn follow(
         &self,
         connection: &mut PgConnection,
@@ -188,8 +189,14 @@ impl Openings {
         items: &[Opening],
         now: DateTime<Utc>,
     ) -> Result<Vec<Called>, sqlx::Error> {
+        // A new statement sees what whoever had the lock before has done with the other attempts.
+        let pledges: Vec<PledgeId> = ended.iter().map(|payment| payment.pledge_id).collect();
+        let standing = lookup::standing(&mut *connection, &pledges).await?;
         let mut new = Vec::new();
         for payment in ended {
+            if standing.contains(&payment.pledge_id) {
+                continue;
+            }
             let asked = items
                 .iter()
                 .find(|item| item.pledge == payment.pledge_id && item.claim.is_some());

@@ -3,13 +3,14 @@
 //! Serves `POST /api/pledges`, `GET /api/pledges/me`, and `GET /api/pledges/{id}` with its `/timeline`, its `/receipt` and
 //! `POST .../cancel`.
 //! Consumes campaign state, account events and payment events; publishes pledge events and the contacts that
-//! donors leave. Owns schema `pledge`: `pledges`, `pledge_timeline`, `receipts` and their numbers, the projections
+//! donors leave. Owns schema `pledge`: `pledges`, their `other_attempts`, `pledge_timeline`, `receipts` and their numbers, the projections
 //! `campaigns` and `donors`, and the shared outbox and idempotency tables.
 //!
 //! Invariants: a key makes at most one pledge; pledge, events and reply commit together; the status only follows
-//! payment snapshots, newest first; a donor who can be known again gives the same twice within minutes only on purpose;
-//! a pledge has one receipt, numbered without gaps and never changed. This service never calls another one, keeps no e-mail address and no name that
-//! the donor did not choose to show, and never sums.
+//! payment snapshots, newest first, of the payment that stands; a donor who can be known again gives the same twice
+//! within minutes only on purpose; each payment that took money has one receipt, numbered without gaps and never changed.
+//! This service never calls another one, keeps no e-mail address and no name that the donor did not choose to show, and
+//! never sums.
 
 mod campaigns;
 mod config;

@@ -212,16 +212,44 @@ pub async fn lock(
     rows.into_iter().map(Payment::try_from).collect()
 }
 
-/// The ids of all attempts of a pledge.
-pub async fn attempts_of(
-    executor: impl PgExecutor<'_>,
+/// Locks all attempts of a pledge until the transaction ends. One that was made while these locks were waited for is
+/// among them.
+pub async fn lock_attempts(
+    connection: &mut PgConnection,
     pledge: PledgeId,
-) -> Result<Vec<PaymentId>, sqlx::Error> {
-    let ids: Vec<Uuid> = sqlx::query_scalar("select payment_id from payments where pledge_id = $1")
-        .bind(pledge.get())
-        .fetch_all(executor)
-        .await?;
-    Ok(ids.into_iter().map(PaymentId::from).collect())
+) -> Result<Vec<Payment>, sqlx::Error> {
+    let mut locked = Vec::new();
+    loop {
+        let ids: Vec<Uuid> =
+            sqlx::query_scalar("select payment_id from payments where pledge_id = $1")
+                .bind(pledge.get())
+                .fetch_all(&mut *connection)
+                .await?;
+        // Attempts are only ever added, and by whoever holds the lock of the last one.
+        if ids.len() == locked.len() {
+            return Ok(locked);
+        }
+        let ids: Vec<PaymentId> = ids.into_iter().map(PaymentId::from).collect();
+        locked = lock(&mut *connection, &ids, &[]).await?;
+    }
+}
+
+/// Those of these pledges that a payment stands for, whichever attempt it is: it can still be paid, or it was.
+pub async fn standing(
+    connection: &mut PgConnection,
+    pledges: &[PledgeId],
+) -> Result<HashSet<PledgeId>, sqlx::Error> {
+    if pledges.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let standing: Vec<Uuid> = sqlx::query_scalar(
+        "select distinct pledge_id from payments
+         where pledge_id = any($1::uuid[]) and state in ('PENDING', 'AUTHORIZED', 'CAPTURED', 'COMPLETED')",
+    )
+    .bind(pledges.iter().map(|id| id.get()).collect::<Vec<_>>())
+    .fetch_all(connection)
+    .await?;
+    Ok(standing.into_iter().map(PledgeId::from).collect())
 }
 
 /// The ids of the payments with these intents.

@@ -1,14 +1,21 @@
 //! Money on an ended payment, and money that nobody asked for: none is lost, none is counted twice.
 
+use std::{net::SocketAddr, sync::Arc};
+
 use chrono::{DateTime, Utc};
 use common::events::CampaignStatus;
 use serde_json::json;
 use testkit::eventually;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    sync::{Notify, watch},
+};
 
 use crate::{
     attempts::next,
     reconcile::{brisk, open_matter, until_closed},
-    world::{Gift, Open, Plan, World},
+    world::{Gift, Open, Plan, Table, World},
 };
 
 async fn world() -> World {
@@ -185,6 +192,113 @@ async fn money_beside_another_captured_payment_of_the_pledge_goes_back_and_that_
     the_first_is_paid_and_goes_back(&world, &gift, &first).await;
     assert_eq!(world.state(&next).await, "COMPLETED");
     assert_eq!(world.payment(&next).await["refunded"]["amount"], 0);
+}
+
+#[tokio::test]
+async fn after_an_earlier_payment_was_revived_the_pledge_gets_no_third() {
+    let world = world().await;
+    let gift = world.gift();
+    campaign_is(&world, &gift, CampaignStatus::Active).await;
+    let (first, second, next) = with_a_second(&world, &gift).await;
+    world.psp.cancel(&second).await;
+    let told = json!({"status": "canceled", "cancellation_reason": "automatic"});
+    let ended = next.news("payment_intent.canceled", &second.intent, &told);
+    assert_eq!(world.verdict(&ended).await, "APPLIED");
+    pay(&world, &first).await;
+    world.deliver(&gift.captured(&first.intent)).await;
+    assert_eq!(decided(&world, &gift).await.0, "REVIVED");
+    let refused = world.post(&gift.body()).await;
+    assert_eq!(testkit::problem_code(refused).await, "payment_closed");
+    assert_eq!(world.count(Table::Payments).await, 2);
+}
+
+#[tokio::test]
+async fn money_beside_a_payment_that_is_being_made_at_this_moment_goes_back() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let world = World::of(Plan {
+        cadences: brisk(),
+        through: Some(listener.local_addr().unwrap()),
+        ..Plan::default()
+    })
+    .await;
+    let (held, hold) = watch::channel(false);
+    let asked = Arc::new(Notify::new());
+    let provider = world.psp.address();
+    world
+        .life
+        .track(slow_line(listener, provider, hold, asked.clone()));
+    let gift = world.gift();
+    campaign_is(&world, &gift, CampaignStatus::Active).await;
+    let open = paid_too_late(&world, &gift, "automatic").await;
+    held.send_replace(true);
+    world.deliver(&gift.captured(&open.intent)).await;
+    asked.notified().await;
+    // The provider has been asked about the first payment. While its answer is on its way, the donor's next is made.
+    let mut making = world.pool.begin().await.unwrap();
+    let maker: i32 = sqlx::query_scalar(
+        "select pg_backend_pid() from payments where payment_id = $1 for update",
+    )
+    .bind(gift.payment_id.get())
+    .fetch_one(&mut *making)
+    .await
+    .unwrap();
+    let as_second = json!({
+        "payment_id": next(&gift).payment_id, "attempt": 2, "state": "PENDING", "version": 1, "psp_key": "second",
+        "provider_ref": null, "outcome": "none", "retry_at": null, "ending": null, "ending_at": null,
+    });
+    sqlx::query(
+        "insert into payments select (jsonb_populate_record(p, $2)).* from payments p where payment_id = $1",
+    )
+    .bind(gift.payment_id.get())
+    .bind(as_second)
+    .execute(&mut *making)
+    .await
+    .unwrap();
+    held.send_replace(false);
+    eventually("somebody waits for the first payment", async || {
+        let waits: bool = sqlx::query_scalar(
+            "select exists (select from pg_locks where not granted and $1 = any(pg_blocking_pids(pid)))",
+        )
+        .bind(maker)
+        .fetch_one(&world.pool)
+        .await
+        .unwrap();
+        waits.then_some(())
+    })
+    .await;
+    making.commit().await.unwrap();
+    assert_eq!(decided(&world, &gift).await.0, "REFUND");
+}
+
+/// A line to the provider on which answers wait while they are held, and which says when one does.
+async fn slow_line(
+    listener: TcpListener,
+    provider: SocketAddr,
+    held: watch::Receiver<bool>,
+    asked: Arc<Notify>,
+) {
+    loop {
+        let (stream, _) = listener.accept().await.unwrap();
+        let (mut held, asked) = (held.clone(), asked.clone());
+        tokio::spawn(async move {
+            let upstream = TcpStream::connect(provider).await.unwrap();
+            let (mut from, mut to) = stream.into_split();
+            let (mut back, mut forth) = upstream.into_split();
+            let answering = async {
+                let mut buffer = vec![0; 16 * 1024];
+                while let Ok(count @ 1..) = back.read(&mut buffer).await {
+                    if *held.borrow() {
+                        asked.notify_one();
+                    }
+                    let is_let_go = held.wait_for(|held| !held).await.is_ok();
+                    if !is_let_go || to.write_all(&buffer[..count]).await.is_err() {
+                        break;
+                    }
+                }
+            };
+            let (_, ()) = futures::join!(tokio::io::copy(&mut from, &mut forth), answering);
+        });
+    }
 }
 
 #[tokio::test]

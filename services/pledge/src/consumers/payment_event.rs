@@ -1,5 +1,5 @@
 //! Payment snapshots move a pledge's status, newest first, however they arrive; each is a step of its story, and the
-//! first with money makes its receipt.
+//! first with money of each payment makes a receipt.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -10,14 +10,14 @@ use chassis::{
 };
 use common::{
     events::{PaymentEvent, PaymentKind, PledgeKind},
-    ids::PledgeId,
+    ids::{PaymentId, PledgeId},
     outbox,
     payment::State,
 };
 
 use crate::{
-    db::{self, pledges::Shown},
-    domain::{receipts::Captured, status_of, timeline::Happening},
+    db,
+    domain::{attempts::Attempt, receipts::Captured, status_of, timeline::Happening},
 };
 
 /// Shows payments on their pledges.
@@ -31,21 +31,24 @@ pub struct Payments {
 /// What a batch of messages means for pledges.
 #[derive(Default)]
 struct News<'a> {
-    newest: BTreeMap<PledgeId, (Shown, Option<&'a str>)>,
+    /// What is told of each pledge's payments.
+    told: BTreeMap<PledgeId, Vec<Attempt>>,
+    /// The trace of the last of them.
+    traces: BTreeMap<PledgeId, &'a str>,
     happened: Vec<(PledgeId, Happening)>,
-    /// The first snapshot with money of each pledge, with its try and version.
-    taken: BTreeMap<PledgeId, ((i32, i64), Captured)>,
+    /// The first snapshot with money of each payment, with its version.
+    taken: BTreeMap<PaymentId, (i64, Captured)>,
 }
 
 impl<'a> News<'a> {
     fn add(&mut self, event: &PaymentEvent, traceparent: Option<&'a str>) {
-        let place = (event.attempt, event.version);
         self.happened
             .extend(Happening::of(event, traceparent).map(|step| (event.pledge_id, step)));
         if let Some(captured) = Captured::of(event) {
-            let first = self.taken.get(&event.pledge_id);
-            if first.is_none_or(|(known, _)| place < *known) {
-                self.taken.insert(event.pledge_id, (place, captured));
+            let first = self.taken.get(&event.payment_id);
+            if first.is_none_or(|(known, _)| event.version < *known) {
+                self.taken
+                    .insert(event.payment_id, (event.version, captured));
             }
         }
         // A pledge is born PENDING, and a first attempt comes back to it only where its news was forgotten.
@@ -53,16 +56,14 @@ impl<'a> News<'a> {
         if event.attempt == 1 && event.state == State::Pending && !is_anew {
             return;
         }
-        let shown = Shown {
-            pledge_id: event.pledge_id,
-            attempt: event.attempt,
+        self.told.entry(event.pledge_id).or_default().push(Attempt {
+            number: event.attempt,
             version: event.version,
             status: status_of(event.state),
             refunded: event.refunded,
-        };
-        let known = self.newest.get(&event.pledge_id);
-        if known.is_none_or(|(known, _)| (known.attempt, known.version) < place) {
-            self.newest.insert(event.pledge_id, (shown, traceparent));
+        });
+        if let Some(traceparent) = traceparent {
+            self.traces.insert(event.pledge_id, traceparent);
         }
     }
 }
@@ -76,26 +77,18 @@ impl Handler for Payments {
         for message in batch {
             news.add(&message.json()?, message.header("traceparent"));
         }
-        if news.happened.is_empty() && news.newest.is_empty() {
+        if news.happened.is_empty() && news.told.is_empty() {
             return Ok(());
         }
         let now = self.clock.now();
-        let shown: Vec<Shown> = news
-            .newest
-            .values()
-            .map(|(shown, _)| shown.clone())
-            .collect();
         let taken: Vec<&Captured> = news.taken.values().map(|(_, taken)| taken).collect();
         let mut tx = self.db.begin().await?;
-        let changed = db::pledges::show(&mut tx, &shown, now).await?;
+        let changed = db::pledges::show(&mut tx, &news.told, now).await?;
         db::timeline::note(&mut tx, &news.happened).await?;
         let rows: Vec<outbox::Row> = changed
             .iter()
             .map(|pledge| {
-                let traceparent = news
-                    .newest
-                    .get(&pledge.id)
-                    .and_then(|(_, traceparent)| traceparent.map(str::to_owned));
+                let traceparent = news.traces.get(&pledge.id).map(|&trace| trace.to_owned());
                 outbox::Row::of(&pledge.event(PledgeKind::Updated, now), traceparent)
             })
             .collect();

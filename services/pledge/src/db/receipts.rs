@@ -25,8 +25,8 @@ struct Row {
     issued_at: DateTime<Utc>,
 }
 
-/// Makes the receipt of each pledge that has none yet, with the next numbers of its year. `taken` holds each pledge at
-/// most once, and the caller holds the locks of these pledges.
+/// Makes the receipt of each payment that has none yet, with the next numbers of its year. `taken` holds each payment
+/// at most once, and the caller holds the locks of their pledges.
 ///
 /// The row of the year's last number is locked from here to the commit: this is the last thing that a transaction does.
 pub async fn issue(
@@ -45,7 +45,7 @@ pub async fn issue(
                  $9::timestamptz[]
              ) with ordinality as t (pledge_id, year, payment_id, campaign_id, gift_minor, tip_minor, covered_fee_minor,
                                      currency, captured_at, n)
-             where not exists (select 1 from receipts r where r.pledge_id = t.pledge_id)
+             where not exists (select 1 from receipts r where r.payment_id = t.payment_id)
          ), wanted as (
              select year, count(*) as count from fresh group by year order by year
          ), numbered as (
@@ -74,17 +74,17 @@ pub async fn issue(
     Ok(())
 }
 
-/// The receipt of a pledge, once there is one.
-pub async fn find(db: &Db, id: PledgeId) -> Result<Option<Receipt>, sqlx::Error> {
-    let row: Option<Row> = sqlx::query_as(
+/// The receipts of a pledge, in the order in which they were issued: one for each of its payments that took money.
+pub async fn of_pledge(db: &Db, id: PledgeId) -> Result<Vec<Receipt>, sqlx::Error> {
+    let rows: Vec<Row> = sqlx::query_as(
         "select pledge_id, year, number, payment_id, campaign_id, gift_minor, tip_minor, covered_fee_minor, currency, captured_at,
                 issued_at
-         from receipts where pledge_id = $1",
+         from receipts where pledge_id = $1 order by issued_at, number",
     )
     .bind(id.get())
-    .fetch_optional(db.pool())
+    .fetch_all(db.pool())
     .await?;
-    row.map(Receipt::try_from).transpose()
+    rows.into_iter().map(Receipt::try_from).collect()
 }
 
 impl TryFrom<Row> for Receipt {

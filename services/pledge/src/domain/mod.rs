@@ -1,5 +1,6 @@
 //! What a pledge is, and which requests become one. Pure.
 
+pub mod attempts;
 pub mod charge;
 pub mod receipts;
 pub mod timeline;

@@ -177,10 +177,11 @@ pub struct Timeline {
 
 impl Timeline {
     /// Tells what happened to a pledge; `happened` is in the order of each payment's versions, `traces` are those of the
-    /// promise and of the wish to call it off.
+    /// promise and of the wish to call it off, and `shown` is the try that the pledge shows.
     pub fn of(
         pledge: &Pledge,
         traces: (Option<String>, Option<String>),
+        shown: i32,
         happened: Vec<Happening>,
     ) -> Self {
         let own = |step, at, trace_id| Told {
@@ -223,7 +224,7 @@ impl Timeline {
         // Steps of one moment stay in the order of their versions: the sort is stable.
         steps.sort_by_key(|step| step.at);
         Self {
-            stages: Stages::of(&steps),
+            stages: Stages::of(&steps, shown),
             steps,
         }
     }
@@ -251,10 +252,12 @@ fn moved(happening: &Happening, refunded: i64, disputed: i64) -> Option<i64> {
 }
 
 impl Stages {
-    /// Money that is taken was held, and money that has arrived was taken, whether or not a step of its own said so.
-    fn of(steps: &[Told]) -> Self {
+    /// Money that is taken was held, and money that has arrived was taken, whether or not a step of its own said so. What
+    /// other tries came to is no stage of this gift.
+    fn of(steps: &[Told], shown: i32) -> Self {
         let first = |reached: &[Step]| {
-            let step = steps.iter().find(|told| reached.contains(&told.step));
+            let mut of_shown = steps.iter().filter(|told| told.attempt == shown);
+            let step = of_shown.find(|told| reached.contains(&told.step));
             step.map(|told| told.at)
         };
         let (paid_out, settled) = ([Step::PaidOut], [Step::Settled]);

@@ -22,7 +22,8 @@ chassis::problems!(Refusals:
 /// Asks for a pledge to be called off; for its donor only.
 ///
 /// 202 means that the wish is stored, once, and that the payment decides: the pledge is CANCELLING until the provider
-/// has given the money up, or COMPLETED where the gift was faster. 200 means that it is called off already.
+/// has given the money up, or COMPLETED where the gift was faster. A try that has failed or expired within the pledge's
+/// time could be followed by another, and is not after that. 200 means that it is called off already.
 #[utoipa::path(post, path = "/api/pledges/{id}/cancel", tag = "pledges", operation_id = "cancel_pledge", security(("guest" = []), ("bearer" = ["OWNER"])),
     params(IdempotencyKey, ("id" = String, Path),
         ("X-Guest-Token" = Option<String>, Header, description = "as the pledge's creation gave it")),
@@ -63,26 +64,28 @@ pub async fn cancel(
     Ok(reply)
 }
 
-/// Notes the wish and tells of it, unless both is done already, and gives what the donor is answered.
+/// Notes the wish and tells of it, unless both is done already, and gives what the donor is answered. Also where all
+/// known payments have ended: another may follow within the pledge's time, and may even be on its way here.
 async fn ask(app: &App, tx: &mut Tx, mut pledge: Pledge) -> Result<Reply, Error> {
-    match pledge.status {
-        PledgeStatus::Completed | PledgeStatus::Refunded => Err(Error::AlreadyCaptured),
-        PledgeStatus::Expired | PledgeStatus::Failed => Err(Error::PledgeClosed),
-        PledgeStatus::Cancelled => Ok(Reply::json(StatusCode::OK, &PledgeView::from(&pledge))),
-        PledgeStatus::Pending | PledgeStatus::Authorized => {
-            if pledge.cancel_requested_at.is_none() {
-                let now = app.clock.now();
-                pledge.cancel_requested_at = Some(now);
-                pledge.version += 1;
-                let trace_id = telemetry::trace_id();
-                db::pledges::request_cancel(tx, &pledge, trace_id.as_deref()).await?;
-                let event = pledge.event(PledgeKind::CancelRequested, now);
-                outbox::enqueue(tx, &event, telemetry::traceparent()).await?;
-            }
-            Ok(Reply::json(
-                StatusCode::ACCEPTED,
-                &PledgeView::from(&pledge),
-            ))
+    let now = app.clock.now();
+    let has_lapsed = pledge.expires_at <= now;
+    let status = match pledge.status {
+        PledgeStatus::Completed | PledgeStatus::Refunded => return Err(Error::AlreadyCaptured),
+        PledgeStatus::Expired | PledgeStatus::Failed if has_lapsed => {
+            return Err(Error::PledgeClosed);
         }
+        PledgeStatus::Cancelled if has_lapsed || pledge.cancel_requested_at.is_some() => {
+            StatusCode::OK
+        }
+        _ => StatusCode::ACCEPTED,
+    };
+    if status == StatusCode::ACCEPTED && pledge.cancel_requested_at.is_none() {
+        pledge.cancel_requested_at = Some(now);
+        pledge.version += 1;
+        let trace_id = telemetry::trace_id();
+        db::pledges::request_cancel(tx, &pledge, trace_id.as_deref()).await?;
+        let event = pledge.event(PledgeKind::CancelRequested, now);
+        outbox::enqueue(tx, &event, telemetry::traceparent()).await?;
     }
+    Ok(Reply::json(status, &PledgeView::from(&pledge)))
 }

@@ -61,6 +61,8 @@ impl From<&Receipt> for ReceiptView {
 }
 
 /// Shows the receipt of a pledge to whoever may see the pledge; 409 `not_captured` before its money is taken.
+///
+/// Where money of an earlier try came late and went back, and a later try paid, it is the receipt of the later.
 #[utoipa::path(get, path = "/api/pledges/{id}/receipt", tag = "pledges", operation_id = "pledge_receipt", security(("guest" = []), ("bearer" = ["OWNER"]), ("bearer" = ["ADMIN"])),
     params(("id" = String, Path), ("X-Guest-Token" = Option<String>, Header, description = "as the pledge's creation gave it")),
     responses((status = 200, body = ReceiptView), Refusals))]
@@ -71,8 +73,13 @@ pub async fn receipt(
     Path(id): Path<PledgeId>,
 ) -> Result<Json<ReceiptView>, Error> {
     access::visible(&app, caller, &headers, id).await?;
-    let receipt = db::receipts::find(&app.db, id)
-        .await?
+    let receipts = db::receipts::of_pledge(&app.db, id).await?;
+    let shown = db::pledges::opening(&app.db, id).await?.payment_attempt;
+    let shown = PaymentId::of(id, shown);
+    let receipt = receipts
+        .iter()
+        .find(|receipt| receipt.captured.payment_id == shown)
+        .or(receipts.last())
         .ok_or(Error::NotCaptured)?;
-    Ok(Json(ReceiptView::from(&receipt)))
+    Ok(Json(ReceiptView::from(receipt)))
 }

@@ -20,7 +20,9 @@ pub async fn timeline(
     Path(id): Path<PledgeId>,
 ) -> Result<Json<Timeline>, Error> {
     let pledge = access::visible(&app, caller, &headers, id).await?;
-    let traces = db::pledges::traces(&app.db, id).await?;
+    let opening = db::pledges::opening(&app.db, id).await?;
     let happened = db::timeline::of_pledge(&app.db, id).await?;
-    Ok(Json(Timeline::of(&pledge, traces, happened)))
+    let traces = (opening.trace_id, opening.cancel_trace_id);
+    let told = Timeline::of(&pledge, traces, opening.payment_attempt, happened);
+    Ok(Json(told))
 }

@@ -1,5 +1,6 @@
 //! A donor's wish to call a pledge off: stored once, told once, decided by the payment.
 
+use chrono::Duration;
 use common::{
     auth::Role,
     events::{PaymentEvent, PaymentKind, topics},
@@ -171,8 +172,9 @@ async fn wish_and_capture_at_once_end_in_one_of_two_true_stories() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_held_pledge_can_be_called_off_and_an_ended_one_cannot() {
+async fn a_held_pledge_can_be_called_off_and_a_lapsed_or_a_paid_one_cannot() {
     let service = Service::start().await;
+    let mut lapsed = Vec::new();
     for (kind, state, shown, status, code) in [
         (
             PaymentKind::Completed,
@@ -187,20 +189,6 @@ async fn a_held_pledge_can_be_called_off_and_an_ended_one_cannot() {
             "REFUNDED",
             409,
             "already_captured",
-        ),
-        (
-            PaymentKind::Expired,
-            State::Expired,
-            "EXPIRED",
-            409,
-            "pledge_closed",
-        ),
-        (
-            PaymentKind::Failed,
-            State::Failed,
-            "FAILED",
-            409,
-            "pledge_closed",
         ),
         (
             PaymentKind::Authorized,
@@ -221,6 +209,66 @@ async fn a_held_pledge_can_be_called_off_and_an_ended_one_cannot() {
             problem(reply, StatusCode::CONFLICT, code).await
         };
         assert_eq!(body["status"] == "CANCELLING", status == 202, "{shown}");
+    }
+    for (kind, state, shown) in [
+        (PaymentKind::Expired, State::Expired, "EXPIRED"),
+        (PaymentKind::Failed, State::Failed, "FAILED"),
+    ] {
+        let made = service.made(&service.body()).await;
+        service.hear(&ended(&service, made.id, kind, state)).await;
+        service.until_status(&made, shown).await;
+        lapsed.push(made);
+    }
+    service.clock.advance(Duration::minutes(31));
+    for made in &lapsed {
+        let reply = cancel(&service, made, &key()).await;
+        problem(reply, StatusCode::CONFLICT, "pledge_closed").await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pledge_whose_payment_has_ended_can_be_called_off_while_another_could_follow() {
+    let service = Service::start().await;
+    let events = service.listen(topics::PLEDGE.into());
+    for (kind, state, shown, again) in [
+        (
+            PaymentKind::Cancelled,
+            State::Cancelled,
+            "CANCELLED",
+            StatusCode::OK,
+        ),
+        (
+            PaymentKind::Expired,
+            State::Expired,
+            "EXPIRED",
+            StatusCode::ACCEPTED,
+        ),
+        (
+            PaymentKind::Failed,
+            State::Failed,
+            "FAILED",
+            StatusCode::ACCEPTED,
+        ),
+    ] {
+        let made = service.made(&service.body()).await;
+        service.hear(&ended(&service, made.id, kind, state)).await;
+        service.until_status(&made, shown).await;
+        let reply = cancel(&service, &made, &key()).await;
+        assert_eq!(reply.status(), StatusCode::ACCEPTED, "{shown}");
+        let reply: Value = reply.json().await.expect("JSON");
+        assert!(reply["cancel_requested_at"].is_string(), "{shown}");
+        assert_eq!(cancel(&service, &made, &key()).await.status(), again);
+        let told = eventually("the wish is told", async || {
+            let events = events.lock().expect("nobody panicked").clone();
+            let wishes = events.into_iter().filter(|event| {
+                event["pledge_id"] == made.id.to_string()
+                    && event["kind"] == "pledge.cancel_requested"
+            });
+            let wishes: Vec<Value> = wishes.collect();
+            (!wishes.is_empty()).then_some(wishes)
+        })
+        .await;
+        assert_eq!(told.len(), 1, "{shown}");
     }
 }
 

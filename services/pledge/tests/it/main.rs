@@ -1,5 +1,6 @@
 //! The pledge service on real PostgreSQL, Redis and Kafka.
 
+mod attempts;
 mod bad_input;
 mod campaigns;
 mod cancel;

@@ -1,15 +1,17 @@
 //! Pledges: written in batches with their keys and events, read one by one.
 
 mod forgotten;
+mod shown;
 
 pub use forgotten::put_back;
+pub use shown::show;
 
 use std::{collections::HashSet, str::FromStr};
 
 use chassis::db::{Db, Tx};
 use chrono::{DateTime, Utc};
 use common::{
-    events::{ContactState, PledgeEvent, PledgeKind, PledgeStatus},
+    events::{ContactState, PledgeEvent, PledgeKind},
     idempotency::{self, Claim, Reply},
     ids::{PledgeId, UserId},
     money::{Currency, Extras, Money},
@@ -245,15 +247,25 @@ pub async fn request_cancel(
     Ok(())
 }
 
-/// The traces of the requests that made a pledge, and that asked to call it off.
-pub async fn traces(
-    db: &Db,
-    id: PledgeId,
-) -> Result<(Option<String>, Option<String>), sqlx::Error> {
-    sqlx::query_as("select trace_id, cancel_trace_id from pledges where pledge_id = $1")
-        .bind(id.get())
-        .fetch_one(db.pool())
-        .await
+/// What a pledge's story begins with.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct Opening {
+    /// The trace of the request that made it.
+    pub trace_id: Option<String>,
+    /// The trace of the request that asked to call it off.
+    pub cancel_trace_id: Option<String>,
+    /// The attempt that it shows; 0 before anything was told of one.
+    pub payment_attempt: i32,
+}
+
+/// What the story of a pledge begins with.
+pub async fn opening(db: &Db, id: PledgeId) -> Result<Opening, sqlx::Error> {
+    sqlx::query_as(
+        "select trace_id, cancel_trace_id, payment_attempt from pledges where pledge_id = $1",
+    )
+    .bind(id.get())
+    .fetch_one(db.pool())
+    .await
 }
 
 /// An account's pledges, newest first, those before `before`.
@@ -274,63 +286,6 @@ pub async fn of_donor(
     .bind(before.map(PledgeId::get))
     .bind(limit)
     .fetch_all(db.pool())
-    .await?;
-    rows.into_iter().map(Pledge::try_from).collect()
-}
-
-/// A payment snapshot, as far as a pledge shows it.
-#[derive(Clone, Debug)]
-pub struct Shown {
-    /// Whose.
-    pub pledge_id: PledgeId,
-    /// Which attempt.
-    pub attempt: i32,
-    /// Which snapshot of it.
-    pub version: i64,
-    /// What the pledge's status becomes.
-    pub status: PledgeStatus,
-    /// How much of the whole charge went back so far, in minor units.
-    pub refunded: i64,
-}
-
-/// Shows newer payment snapshots, and gives the pledges whose status changed, as they stand now. `shown` holds each
-/// pledge at most once, in id order, so that two replicas wait for each other instead of deadlocking.
-pub async fn show(
-    tx: &mut Tx,
-    shown: &[Shown],
-    now: DateTime<Utc>,
-) -> Result<Vec<Pledge>, sqlx::Error> {
-    let ids: Vec<Uuid> = shown.iter().map(|shown| shown.pledge_id.get()).collect();
-    // Locked in a statement of its own: the next one then sees what a replica committed while we waited.
-    sqlx::query("select 1 from pledges where pledge_id = any($1) order by pledge_id for update")
-        .bind(&ids)
-        .execute(&mut **tx)
-        .await?;
-    let rows: Vec<Row> = sqlx::query_as(
-        "with newer as (
-             select p.pledge_id, s.attempt, s.version, s.status, s.refunded, p.status <> s.status as changed
-             from unnest($1::uuid[], $2::integer[], $3::bigint[], $4::text[], $6::bigint[])
-                  as s (pledge_id, attempt, version, status, refunded)
-             join pledges p using (pledge_id)
-             where (p.payment_attempt, p.payment_version) < (s.attempt, s.version)
-         ), written as (
-             update pledges p
-             set status = n.status, payment_attempt = n.attempt, payment_version = n.version, refunded_minor = n.refunded,
-                 version = p.version + n.changed::integer, updated_at = case when n.changed then $5 else p.updated_at end
-             from newer n where p.pledge_id = n.pledge_id
-             returning p.*, n.changed
-         )
-         select pledge_id, campaign_id, donor_id, donor_ref, contact_id, amount_minor, tip_minor, covered_fee_minor, refunded_minor,
-                currency, capture, visibility, public_name, message, status, cancel_requested_at, expires_at, created_at, version
-         from written where changed order by pledge_id",
-    )
-    .bind(&ids)
-    .bind(shown.iter().map(|shown| shown.attempt).collect::<Vec<_>>())
-    .bind(shown.iter().map(|shown| shown.version).collect::<Vec<_>>())
-    .bind(shown.iter().map(|shown| shown.status.as_str()).collect::<Vec<_>>())
-    .bind(now)
-    .bind(shown.iter().map(|shown| shown.refunded).collect::<Vec<_>>())
-    .fetch_all(&mut **tx)
     .await?;
     rows.into_iter().map(Pledge::try_from).collect()
 }
