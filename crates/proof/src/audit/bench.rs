@@ -27,7 +27,7 @@ impl Bench {
             .context("cannot reach the database")?;
         // The two sessions are all the parallelism that two processors can use.
         let settings = "set application_name = 'audit'; set statement_timeout = 0; set jit = off;
-            set max_parallel_workers_per_gather = 0; set work_mem = '256MB'; set temp_buffers = '128MB'; set timezone = 'UTC'";
+            set max_parallel_workers_per_gather = 0; set work_mem = '512MB'; set temp_buffers = '128MB'; set timezone = 'UTC'";
         run(&mut connection, settings).await?;
         run(&mut connection, include_str!("tables.sql")).await?;
         Ok(Self { connection })
@@ -75,7 +75,7 @@ impl Bench {
     async fn begin(&mut self) -> Result<()> {
         run(
             &mut self.connection,
-            "analyze told; analyze told_payments; analyze psp_intents; analyze psp_acked; analyze mails",
+            "analyze told_payment; analyze told_pledge; analyze told_contact; analyze psp_intents; analyze psp_acked; analyze mails",
         )
         .await?;
         // Several statements in one message are one transaction, so this one goes by itself.

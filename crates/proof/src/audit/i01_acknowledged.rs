@@ -71,12 +71,13 @@ const OTHERWISE: &str = "
 /// A gift is known by its donor's address, which no other gift of the journal has.
 const NOT_ONCE: &str = "
     with made as (
-        select c.email, count(*) as pledges
+        select c.email, count(*) as pledges, min(p.pledge_id::text) as pledge
         from notification.contacts c join pledge.pledges p on p.contact_id = c.contact_id
+        where c.email in (select email from acknowledged)
         group by c.email
     )
     select j.key::text from acknowledged j left join made m on m.email = j.email
-    where j.kind = 'pledge' and coalesce(m.pledges, 0) <> 1
+    where j.kind = 'pledge' and (coalesce(m.pledges, 0) <> 1 or m.pledge <> j.pledge_id::text)
     order by 1";
 
 const PAYMENTS: &str = "

@@ -16,18 +16,9 @@ pub(super) async fn examine(bench: &mut Bench, mailbox: Option<Mailbox>) -> Resu
         "I10",
         "each captured payment is thanked for once and has a receipt",
     );
+    verdict.extend(bench.sort_out(OWED).await?);
     for (what, sql) in [
-        (
-            "captured payments that are not thanked for exactly once",
-            NOT_ONCE,
-        ),
-        ("thanks for payments that were never captured", UNDUE),
-        ("thanks that are not sent yet", UNSENT),
-        ("captured payments without a receipt", NO_RECEIPT),
-        (
-            "receipts that say otherwise than the payment",
-            RECEIPT_OTHERWISE,
-        ),
+        ("payments that are thanked for twice", TWICE),
         ("years whose receipts have a gap in their numbers", NUMBERS),
     ] {
         verdict.extend(bench.find(what, sql).await?);
@@ -63,25 +54,43 @@ pub(super) async fn examine(bench: &mut Bench, mailbox: Option<Mailbox>) -> Resu
     Ok(verdict.compared(compared))
 }
 
-/// A gift that went back may have gone before anybody was thanked.
-const NOT_ONCE: &str = "
-    select p.payment_id::text
-    from payment.payments p
-    left join (select payment_id, count(*) as thanks from notification.deliveries where kind = 'THANK_YOU'
-               group by payment_id) d on d.payment_id = p.payment_id
-    where p.captured_minor > 0
-      and coalesce(d.thanks, 0) not between case when p.captured_minor > p.refunded_minor then 1 else 0 end and 1
-    order by 1";
+/// Each payment that took money has one thank-you, to its donor, and one receipt; a gift that went back may have gone before
+/// anybody was thanked.
+const OWED: &str = "
+    with found as (
+        select coalesce(p.payment_id, d.payment_id, r.payment_id) as payment_id,
+               p.captured_minor > p.refunded_minor and d.payment_id is null as is_unthanked,
+               d.payment_id is not null and coalesce(p.captured_minor, 0) = 0 as is_undue,
+               d.contact_id <> p.contact_id or d.campaign_id <> p.campaign_id as is_astray,
+               d.status = 'QUEUED' as is_unsent,
+               p.captured_minor > 0 and r.payment_id is null as has_none,
+               r.payment_id is not null
+                   and (p.pledge_id, p.campaign_id, p.captured_minor, p.currency,
+                        pg_temp.gift(p.captured_minor, p.amount_minor, p.tip_minor + p.covered_fee_minor))
+                       is distinct from
+                       (r.pledge_id, r.campaign_id, r.gift_minor + r.tip_minor + r.covered_fee_minor, r.currency,
+                        r.gift_minor) as says_otherwise
+        from payment.payments p
+        full join (select * from notification.deliveries where kind = 'THANK_YOU') d on d.payment_id = p.payment_id
+        full join pledge.receipts r on r.payment_id = p.payment_id
+    )
+    select distinct what, payment_id::text
+    from (select * from found
+          where is_unthanked or is_undue or is_astray or is_unsent or has_none or says_otherwise) f
+    cross join lateral (values
+        (is_unthanked, 'captured payments that are not thanked for'),
+        (is_undue, 'thanks for payments that were never captured'),
+        (is_astray, 'thanks to somebody else'),
+        (is_unsent, 'thanks that are not sent yet'),
+        (has_none, 'captured payments without a receipt'),
+        (says_otherwise, 'receipts that say otherwise than the payment')
+    ) as of_it (is_so, what)
+    where is_so
+    order by 1, 2";
 
-const UNDUE: &str = "
-    select d.payment_id::text
-    from notification.deliveries d
-    left join payment.payments p on p.payment_id = d.payment_id
-    where d.kind = 'THANK_YOU' and coalesce(p.captured_minor, 0) = 0
-    order by 1";
-
-const UNSENT: &str = "
-    select payment_id::text from notification.deliveries where kind = 'THANK_YOU' and status = 'QUEUED' order by 1";
+const TWICE: &str = "
+    select payment_id::text from notification.deliveries where kind = 'THANK_YOU'
+    group by payment_id having count(*) > 1 order by 1";
 
 const FORGOTTEN: &str = "
     select count(*) from mails where exists (select from lost where at between since - interval '1 second' and until)";
@@ -108,20 +117,6 @@ const MISSING: &str = "
     select d.payment_id::text from notification.deliveries d
     where d.status = 'SENT' and d.sent_at > (select min(at) from mails) + interval '30 seconds'
       and not exists (select from mails m where m.payment_id = d.payment_id)
-    order by 1";
-
-/// A pledge has one receipt, of the first of its payments that took money.
-const NO_RECEIPT: &str = "
-    select p.payment_id::text
-    from payment.payments p left join pledge.receipts r on r.pledge_id = p.pledge_id
-    where p.captured_minor > 0 and r.pledge_id is null
-    order by 1";
-
-const RECEIPT_OTHERWISE: &str = "
-    select r.pledge_id::text
-    from pledge.receipts r left join payment.payments p on p.payment_id = r.payment_id
-    where (p.pledge_id, p.campaign_id, p.captured_minor, p.currency)
-          is distinct from (r.pledge_id, r.campaign_id, r.gift_minor + r.tip_minor + r.covered_fee_minor, r.currency)
     order by 1";
 
 const NUMBERS: &str = "

@@ -27,6 +27,7 @@ mod pattern;
 mod provider;
 mod report;
 mod sources;
+mod sums;
 mod topics;
 
 use std::time::Instant;

@@ -1,5 +1,6 @@
 //! The provider's own ledger: a file to which its simulator appends a line for each fact before it answers.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::fs::File;
@@ -135,8 +136,8 @@ struct Part<'a> {
     id: &'a str,
     amount: i64,
     status: &'a str,
-    #[serde(default)]
-    metadata: Metadata,
+    #[serde(borrow, default)]
+    metadata: Metadata<'a>,
 }
 
 #[derive(Deserialize)]
@@ -152,12 +153,21 @@ struct IntentFact<'a> {
 struct Terms<'a> {
     id: &'a str,
     currency: &'a str,
-    #[serde(default)]
-    metadata: Metadata,
+    #[serde(borrow, default)]
+    metadata: Metadata<'a>,
 }
 
 /// Ids of ours that we had the provider keep.
-type Metadata = HashMap<String, String>;
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Metadata<'a> {
+    #[serde(borrow)]
+    payment_id: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    pledge_id: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    refund_id: Option<Cow<'a, str>>,
+}
 
 #[derive(Deserialize)]
 struct EventFact<'a> {
@@ -242,8 +252,8 @@ impl Said {
         let IntentFact { terms, .. } = &fact.intent;
         if !self.intents.contains_key(terms.id) {
             let fresh = Intent {
-                payment_id: uuid(terms.metadata.get("payment_id")),
-                pledge_id: uuid(terms.metadata.get("pledge_id")),
+                payment_id: uuid(terms.metadata.payment_id.as_deref()),
+                pledge_id: uuid(terms.metadata.pledge_id.as_deref()),
                 currency: terms.currency.to_uppercase(),
                 ..Intent::default()
             };
@@ -271,7 +281,7 @@ impl Part<'_> {
     fn kept(&self) -> Back {
         Back {
             id: self.id.to_owned(),
-            ours: uuid(self.metadata.get("refund_id")),
+            ours: uuid(self.metadata.refund_id.as_deref()),
             amount: self.amount,
             status: self.status.to_owned(),
         }
@@ -283,7 +293,7 @@ fn sum(parts: &[Back], status: &str) -> i64 {
     counted.map(|part| part.amount).sum()
 }
 
-fn uuid(text: Option<&String>) -> Option<Uuid> {
+fn uuid(text: Option<&str>) -> Option<Uuid> {
     text?.parse().ok()
 }
 

@@ -32,43 +32,46 @@ create temp table psp_disputes (
 -- The provider's events that were answered with 2xx.
 create temp table psp_acked (event text not null);
 
--- The newest version of each aggregate that a topic holds, and how many different versions it holds.
-create temp table told (
-    topic    text   not null,
-    id       uuid   not null,
-    version  bigint not null,
-    versions bigint not null
-);
+-- The newest version of each aggregate that a topic holds.
+create temp table told_payment (id uuid not null, version bigint not null);
+create temp table told_pledge (like told_payment);
+create temp table told_user (like told_payment);
+create temp table told_campaign (like told_payment);
+create temp table told_contact (like told_payment);
+create temp table told_totals (like told_payment);
 
--- The newest snapshot of each payment in its topic.
-create temp table told_payments (
-    payment_id  uuid   not null,
-    pledge_id   uuid   not null,
+-- What the newest snapshots of a campaign's payments in their topic add up to.
+create temp table told_sums (
     campaign_id uuid   not null,
-    donor_ref   text   not null,
-    version     bigint not null,
-    state       text   not null,
     currency    text   not null,
-    amount      bigint not null,
-    extras      bigint not null, -- what of the amount is not the gift
+    pledged     bigint not null,
     authorized  bigint not null,
     captured    bigint not null,
     refunded    bigint not null,
     disputed    bigint not null
 );
 
--- What of an amount is the campaign's: pro rata, rounded half to even. `extras` is what of the charge is not the gift.
--- One expression without a subquery, so that the planner puts it in place of each call, of which there are millions.
-create function pg_temp.gift(amount bigint, charged bigint, extras bigint) returns bigint
+-- `amount * part / whole`, rounded half to even. One expression without a subquery, so that the planner puts it in place
+-- of each call, of which there are millions; most are about all of a charge, or about nothing.
+create function pg_temp.share(amount bigint, part bigint, whole bigint) returns bigint
 language sql immutable parallel safe as $$
-    select case when extras = 0 then amount else (
-        div(amount::numeric * (charged - extras), charged)
-        + case when mod(amount::numeric * (charged - extras), charged) * 2 > charged
-                 or mod(amount::numeric * (charged - extras), charged) * 2 = charged
-                    and mod(div(amount::numeric * (charged - extras), charged), 2) = 1
+    select case when part = whole then amount when amount = whole then part when amount = 0 then 0 else (
+        div(amount::numeric * part, whole)
+        + case when mod(amount::numeric * part, whole) * 2 > whole
+                 or mod(amount::numeric * part, whole) * 2 = whole
+                    and mod(div(amount::numeric * part, whole), 2) = 1
                then 1 else 0 end)::bigint
     end
 $$;
+
+-- What of an amount is the campaign's. `extras` is what of the charge is not the gift.
+create function pg_temp.gift(amount bigint, charged bigint, extras bigint) returns bigint
+language sql immutable parallel safe as $$
+    select pg_temp.share(amount, charged - extras, charged)
+$$;
+
+-- `sum` of what is surely within 64 bits, or an error: the server's own adds up numerics, in ten times the memory.
+create aggregate pg_temp.total(bigint) (sfunc = int8pl, stype = bigint, parallel = safe);
 
 -- Mails in the mailbox, by the payment that they thank for.
 create temp table mails (payment_id uuid not null, at timestamptz not null);

@@ -19,7 +19,7 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::bench::Bench;
-use super::groups;
+use super::{groups, sums};
 
 /// How long the broker may be silent before its last record.
 const SILENCE: Duration = Duration::from_secs(20);
@@ -35,43 +35,80 @@ pub(super) struct Topics {
     pub(super) disorder: Vec<String>,
     /// Aggregates of which one version was told by two different events, as `topic/id@version`.
     pub(super) contradictions: Vec<String>,
+    /// How many aggregates there are.
+    pub(super) aggregates: usize,
+    /// Aggregates of which a version before the newest was not told, as `topic/id`, in topics that hold all that they
+    /// were ever given.
+    pub(super) gaps: Vec<String>,
     /// Topics whose oldest records are gone.
     pub(super) forgetful: Vec<&'static str>,
     /// Records that could not be read, as `topic/partition@offset`.
     pub(super) unreadable: Vec<String>,
 }
 
-/// Reads every topic and lays the newest snapshots out on the bench.
+/// Into which table of the bench the newest versions of each topic go.
+const TABLES: [(topics::Topic, &str); 6] = [
+    (topics::USER, "copy told_user (id, version) from stdin"),
+    (
+        topics::CONTACT,
+        "copy told_contact (id, version) from stdin",
+    ),
+    (
+        topics::CAMPAIGN,
+        "copy told_campaign (id, version) from stdin",
+    ),
+    (topics::PLEDGE, "copy told_pledge (id, version) from stdin"),
+    (
+        topics::PAYMENT,
+        "copy told_payment (id, version) from stdin",
+    ),
+    (topics::TOTALS, "copy told_totals (id, version) from stdin"),
+];
+
+/// Topics whose aggregates have no gap in their versions: of a campaign or a contact only the newest is kept, and not
+/// every change of a total is announced.
+const GAPLESS: [topics::Topic; 3] = [topics::USER, topics::PLEDGE, topics::PAYMENT];
+
+/// Reads every topic and lays the newest versions and the sums of the payments out on the bench.
 pub(super) async fn lay_out(bench: &mut Bench, brokers: &str, prefix: &str) -> Result<Topics> {
     let (brokers, prefix) = (brokers.to_owned(), prefix.to_owned());
     let read = tokio::task::spawn_blocking(move || read(&brokers, &prefix));
     let parts = read.await??;
     let mut whole = Topics::default();
-    for part in parts {
-        let into = "copy told (topic, id, version, versions) from stdin";
-        let told = part.aggregates.iter().map(|((topic, id), told)| {
-            let (newest, versions) = told.summary();
-            format!("{}\t{id}\t{newest}\t{versions}", topics::ALL[*topic].name)
-        });
-        bench.fill(into, told).await?;
-        let into = "copy told_payments (payment_id, pledge_id, campaign_id, donor_ref, version, state, currency, amount,
-                    extras, authorized, captured, refunded, disputed) from stdin";
-        bench.fill(into, part.payments.values().map(row)).await?;
-        whole.add(part.topics);
+    for part in &parts {
+        whole.add(&part.topics);
+        whole.aggregates += part.told.iter().map(HashMap::len).sum::<usize>();
     }
     whole.forgetful.sort_unstable();
     whole.forgetful.dedup();
+    for (n, (topic, into)) in TABLES.iter().enumerate() {
+        let told = || parts.iter().flat_map(|part| &part.told[n]);
+        let rows = told().map(|(id, told)| format!("{id}\t{}", told.newest()));
+        bench.fill(into, rows).await?;
+        if whole.remembers(topic) && GAPLESS.iter().any(|one| one.name == topic.name) {
+            let gaps = told().filter(|(_, told)| told.has_gap());
+            let gaps = gaps.map(|(id, _)| format!("{}/{id}", topic.name));
+            whole.gaps.extend(gaps);
+        }
+    }
+    let payments = parts.iter().flat_map(|part| part.payments.values());
+    let into = "copy told_sums (campaign_id, currency, pledged, authorized, captured, refunded, disputed) from stdin";
+    let sums = sums::of(payments);
+    let rows = sums
+        .iter()
+        .map(|((campaign, currency), sums)| sums.row(*campaign, currency));
+    bench.fill(into, rows).await?;
     Ok(whole)
 }
 
 impl Topics {
-    fn add(&mut self, other: Self) {
+    fn add(&mut self, other: &Self) {
         self.records += other.records;
         self.copies += other.copies;
-        self.disorder.extend(other.disorder);
-        self.contradictions.extend(other.contradictions);
-        self.forgetful.extend(other.forgetful);
-        self.unreadable.extend(other.unreadable);
+        self.disorder.extend_from_slice(&other.disorder);
+        self.contradictions.extend_from_slice(&other.contradictions);
+        self.forgetful.extend_from_slice(&other.forgetful);
+        self.unreadable.extend_from_slice(&other.unreadable);
     }
 
     /// Whether a topic still holds all that it was ever given.
@@ -93,7 +130,8 @@ struct Span {
 #[derive(Default)]
 struct Part {
     topics: Topics,
-    aggregates: HashMap<(usize, Uuid), Told>,
+    /// What was told of each aggregate, topic by topic.
+    told: [HashMap<Uuid, Told>; TABLES.len()],
     payments: HashMap<Uuid, Snapshot>,
 }
 
@@ -102,12 +140,17 @@ struct Part {
 struct Told(Vec<(i64, Uuid)>);
 
 impl Told {
-    /// The newest version, and how many there are.
-    fn summary(&self) -> (i64, usize) {
+    fn newest(&self) -> i64 {
+        let versions = self.0.iter().map(|(version, _)| *version);
+        versions.max().unwrap_or_default()
+    }
+
+    /// Versions begin at 1, so without a gap the newest is their number.
+    fn has_gap(&self) -> bool {
         let mut versions: Vec<i64> = self.0.iter().map(|(version, _)| *version).collect();
         versions.sort_unstable();
         versions.dedup();
-        (versions.last().copied().unwrap_or_default(), versions.len())
+        versions.len() as u64 != self.newest().unsigned_abs()
     }
 }
 
@@ -117,28 +160,26 @@ struct Versioned {
     version: i64,
 }
 
-/// A payment as its topic tells.
+/// A payment as its topic tells. Amounts are minor units of the whole charge.
 #[derive(Deserialize)]
-struct Snapshot {
+pub(super) struct Snapshot {
     payment_id: Uuid,
-    pledge_id: Uuid,
-    campaign_id: Uuid,
-    donor_ref: String,
     version: i64,
-    state: State,
-    amount: Money,
-    authorized: i64,
-    captured: i64,
+    pub(super) campaign_id: Uuid,
+    pub(super) state: State,
+    pub(super) amount: Money,
     #[serde(default)]
-    extras: Extras,
-    refunded: i64,
-    disputed: i64,
+    pub(super) extras: Extras,
+    pub(super) authorized: i64,
+    pub(super) captured: i64,
+    pub(super) refunded: i64,
+    pub(super) disputed: i64,
 }
 
 fn read(brokers: &str, prefix: &str) -> Result<Vec<Part>> {
     let consumer = consumer(brokers, prefix)?;
     let mut spans = Vec::new();
-    for (topic, one) in topics::ALL.iter().enumerate() {
+    for (topic, (one, _)) in TABLES.iter().enumerate() {
         for (partition, from, to) in groups::partitions(&consumer, prefix, one.name)? {
             spans.push(Span {
                 topic,
@@ -189,7 +230,7 @@ fn read_share(brokers: &str, prefix: &str, share: &[Span]) -> Result<Part> {
     let mut open: HashMap<(String, i32), Span> = HashMap::new();
     let mut from = TopicPartitionList::new();
     for span in share {
-        let topic = &topics::ALL[span.topic];
+        let topic = &TABLES[span.topic].0;
         if span.from > 0 && !topic.compacted {
             part.topics.forgetful.push(topic.name);
         }
@@ -244,7 +285,7 @@ impl Part {
         if self.note(span, message, payload).is_none() {
             let at = format!(
                 "{}/{}@{}",
-                topics::ALL[span.topic].name,
+                TABLES[span.topic].0.name,
                 span.partition,
                 message.offset()
             );
@@ -253,7 +294,7 @@ impl Part {
     }
 
     fn note(&mut self, span: Span, message: &BorrowedMessage<'_>, payload: &[u8]) -> Option<()> {
-        let topic = &topics::ALL[span.topic];
+        let topic = &TABLES[span.topic].0;
         let (id, version) = if topic.name == topics::PAYMENT.name {
             let snapshot: Snapshot = serde_json::from_slice(payload).ok()?;
             let known = (snapshot.payment_id, snapshot.version);
@@ -270,7 +311,7 @@ impl Part {
         let headers = message.headers()?;
         let event = headers.iter().find(|header| header.key == "ce_id")?;
         let event = std::str::from_utf8(event.value?).ok()?.parse().ok()?;
-        let told = self.aggregates.entry((span.topic, id)).or_default();
+        let told = self.told[span.topic].entry(id).or_default();
         if told.0.contains(&(version, event)) {
             self.topics.copies += 1;
             return Some(());
@@ -284,23 +325,4 @@ impl Part {
         told.0.push((version, event));
         Some(())
     }
-}
-
-fn row(payment: &Snapshot) -> String {
-    format!(
-        "{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}",
-        payment.payment_id,
-        payment.pledge_id,
-        payment.campaign_id,
-        payment.donor_ref,
-        payment.version,
-        payment.state.as_str(),
-        payment.amount.currency.as_str(),
-        payment.amount.minor,
-        payment.extras.sum(),
-        payment.authorized,
-        payment.captured,
-        payment.refunded,
-        payment.disputed,
-    )
 }

@@ -31,6 +31,21 @@ fn a_charge_that_the_provider_forgot_or_made_twice_is_found() {
         copy.sources.ledger = written(world, "twice.jsonl", &twice);
         breaks(&copy.audit().await, "I3", "a pledge was charged twice");
 
+        // What has ended here could be paid there.
+        let of_open = |line: &&str| line.contains(&past.open.payment_id);
+        let last = ledger.lines().rfind(of_open).expect("its intent");
+        assert!(last.contains("requires_payment_method"), "{last}");
+        let ended = world.copy();
+        ended.change(&format!(
+            "update payment.payments set state = 'EXPIRED' where payment_id = '{}'",
+            past.open.payment_id
+        ));
+        breaks(
+            &ended.audit().await,
+            "I3 I5 I8 I9",
+            "an ended payment can still be paid",
+        );
+
         // A line that a crash has cut short was never answered.
         let torn = format!("{ledger}{{\"fact\":{{\"kind\":\"intent.cre");
         copy.sources.ledger = world.folder("torn.jsonl");
@@ -77,6 +92,25 @@ fn money_that_is_held_or_went_back_otherwise_than_recorded_is_found() {
             (
                 "I3",
                 &past.refunded,
+                "insert into payment.refunds (refund_id, payment_id, campaign_id, amount_minor, currency, cause, status,
+                                              psp_key, psp_request, outcome, requested_at, created_at, updated_at)
+                 select gen_random_uuid(), payment_id, campaign_id, 1, currency, cause, 'PENDING',
+                        'never', '', 'none', now(), now(), now()
+                 from payment.refunds where payment_id = '{}'",
+            ),
+            (
+                "I4",
+                &past.disputed,
+                "set search_path to payment;
+                 with set as (insert into payment.ledger_sets (set_id, payment_id, effect, psp_object, at)
+                              values (gen_random_uuid(), '{}', 'dispute_held', 'txn_nobody', now()) returning set_id)
+                 insert into payment.ledger_entries (set_id, line, account, currency, amount_minor, at)
+                 select set_id, line, account, 'USD', minor, now()
+                 from set, (values (1, 'dispute_hold', 5), (2, 'psp_settled', -5)) as e (line, account, minor)",
+            ),
+            (
+                "I3",
+                &past.refunded,
                 "update payment.refunds set psp_refund = 're_nobody' where payment_id = '{}'",
             ),
             (
@@ -85,13 +119,13 @@ fn money_that_is_held_or_went_back_otherwise_than_recorded_is_found() {
                 "delete from payment.refunds where payment_id = '{}'",
             ),
             (
-                "I3",
+                "I3 I9",
                 &past.refunded,
                 "update payment.campaigns set status = 'CANCELLED'
                  where campaign_id = (select campaign_id from payment.payments where payment_id = '{}')",
             ),
             (
-                "I3",
+                "I3 I9",
                 &past.refunded,
                 "update campaign.campaigns set status = 'CANCELLED'
                  where campaign_id = (select campaign_id from payment.payments where payment_id = '{}')",
