@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use axum::{Router, body::Bytes, extract::State, response::IntoResponse};
+use chassis::lifecycle::Lifecycle;
 use http::{HeaderMap, Method, StatusCode, Uri, header};
 use tokio::net::TcpListener;
 
@@ -35,11 +36,17 @@ impl Desk {
     }
 
     /// Opens it, before this provider.
-    pub fn lead_to(&self, provider: &str) {
+    pub fn lead_to(&self, provider: &str, life: &Lifecycle) {
         self.shared.lock().unwrap().provider = provider.to_owned();
         let listener = self.listener.lock().unwrap().take().unwrap();
         let desk = Router::new().fallback(pass).with_state(self.clone());
-        tokio::spawn(async move { axum::serve(listener, desk).await.unwrap() });
+        let stopping = life.clone();
+        life.track(async move {
+            tokio::select! {
+                served = axum::serve(listener, desk).into_future() => served.unwrap(),
+                () = stopping.stopping() => {}
+            }
+        });
     }
 
     /// Refuses for good, from now on, what has this in its path.

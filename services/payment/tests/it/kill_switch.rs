@@ -72,7 +72,7 @@ async fn a_capture_that_was_written_before_waits_and_is_made_once_charging_goes_
         ..Plan::default()
     })
     .await;
-    desk.lead_to(&world.psp.url);
+    desk.lead_to(&world.psp.url, &world.life);
     let gift = world.gift_of(2500, Capture::Manual, None);
     let hold = world.open(&gift).await;
     world.psp.confirm(&hold, "pm_card_visa").await;

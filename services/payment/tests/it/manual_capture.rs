@@ -254,7 +254,7 @@ async fn a_capture_that_is_refused_for_good_is_told_and_stands_in_the_way_of_not
         ..Plan::default()
     })
     .await;
-    desk.lead_to(&world.psp.url);
+    desk.lead_to(&world.psp.url, &world.life);
     let (gift, open) = held(&world).await;
     let call = format!("{}/capture", open.intent);
     desk.refuse(call.clone());
@@ -289,7 +289,7 @@ async fn a_capture_that_fails_keeps_no_other_waiting() {
         ..Plan::default()
     })
     .await;
-    desk.lead_to(&world.psp.url);
+    desk.lead_to(&world.psp.url, &world.life);
     let (refused, open) = held(&world).await;
     let (taken, _) = held(&world).await;
     desk.refuse(open.intent);

@@ -499,7 +499,7 @@ async fn a_gift_that_the_bank_took_for_good_is_not_asked_about_any_more() {
         ..soon()
     })
     .await;
-    desk.lead_to(&world.psp.url);
+    desk.lead_to(&world.psp.url, &world.life);
     let campaign = CampaignId::new();
     let lost = paid(&world, campaign, 2500).await;
     let dispute = world.complain(&lost, &json!({})).await;
