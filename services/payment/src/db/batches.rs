@@ -276,13 +276,12 @@ pub async fn due(
 ) -> Result<(i64, i64), sqlx::Error> {
     sqlx::query_as(
         "select count(*), coalesce(sum(left_minor), 0)::bigint
-         from (select p.captured_minor - p.disputed_minor
-                      - coalesce((select sum(r.amount_minor) from refunds r
-                                  where r.payment_id = p.payment_id and r.status not in ('FAILED', 'CANCELED')), 0)
-                      as left_minor
+         from (select p.captured_minor - p.disputed_minor - coalesce(r.reserved, 0) as left_minor
                from payments p
-               where p.campaign_id = $1 and p.state in ('CAPTURED', 'COMPLETED')
-                 and not exists (select from refunds r where r.payment_id = p.payment_id and r.cause = 'STANDING')
+               cross join lateral (select sum(amount_minor) filter (where status not in ('FAILED', 'CANCELED')) as reserved,
+                                          bool_or(cause = 'STANDING') as by_rule
+                                   from refunds where payment_id = p.payment_id) r
+               where p.campaign_id = $1 and p.state in ('CAPTURED', 'COMPLETED') and r.by_rule is not true
                  and not exists (select from disputes d where d.payment_id = p.payment_id and d.status = 'lost')) due
          where left_minor > 0",
     )

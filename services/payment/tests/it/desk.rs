@@ -10,6 +10,7 @@ use tokio::net::TcpListener;
 /// The desk.
 #[derive(Clone)]
 pub struct Desk {
+    client: reqwest::Client,
     listener: Arc<Mutex<Option<TcpListener>>>,
     shared: Arc<Mutex<Shared>>,
 }
@@ -25,6 +26,7 @@ impl Desk {
     pub async fn new() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         Self {
+            client: reqwest::Client::new(),
             listener: Arc::new(Mutex::new(Some(listener))),
             shared: Arc::default(),
         }
@@ -79,7 +81,7 @@ async fn pass(
         let error = r#"{"error": {"type": "card_error", "code": "card_declined", "decline_code": "lost_card"}}"#;
         return (StatusCode::PAYMENT_REQUIRED, error).into_response();
     }
-    let mut request = reqwest::Client::new().request(method, url).body(body);
+    let mut request = desk.client.request(method, url).body(body);
     for name in [
         "authorization",
         "content-type",
