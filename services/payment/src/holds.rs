@@ -4,7 +4,9 @@
 use chrono::{DateTime, Duration, Utc};
 use common::{
     events::CampaignStatus,
+    idempotency::{self, Claim},
     ids::{PaymentId, UserId},
+    money::Money,
 };
 
 use crate::{
@@ -28,38 +30,45 @@ const USUAL: Duration = Duration::days(7);
 
 /// An admin's wish to take held money.
 pub struct Wish {
-    /// How much, in minor units; all of it by default. The rest is released.
-    pub amount: Option<i64>,
+    /// How much; all of it by default. The rest is released.
+    pub amount: Option<Money>,
     /// Who asks; nobody where the hold is about to run out.
     pub by: Option<UserId>,
     /// Of the request's key: the same request again is no second one.
-    pub scope: Option<[u8; 32]>,
+    pub claim: Option<Claim>,
 }
 
 /// Takes held money, and gives the payment as it stands then: captured, or still authorized where the provider has not
 /// answered yet.
 ///
 /// # Errors
-/// 404, 409 where nothing is held or another capture was asked for, 422 for an amount beyond what is held.
+/// 404, 409 where nothing is held or another capture was asked for, 422 for an amount beyond what is held or a key that
+/// came with another body before, 402 or 422 where the provider refuses for good.
 pub async fn capture(app: &App, id: PaymentId, wish: &Wish) -> Result<Payment, Error> {
     let now = app.clock.now();
     let mut tx = app.db.begin().await?;
     let payment = locked(&mut tx, id).await?;
-    match captures::find(&mut *tx, id).await? {
-        Some(asked) if asked.scope.is_some() && asked.scope.as_deref() == scope(wish) => {}
+    let known = captures::find(&mut *tx, id).await?;
+    let is_ours = match (&known, &wish.claim) {
+        (Some(known), Some(claim)) => is_of(known, claim)?,
+        _ => false,
+    };
+    match known.filter(|known| !known.refused) {
+        Some(_) if is_ours => {}
         None if holds(&payment) => {
-            let amount = wish.amount.unwrap_or(payment.authorized);
-            if !(1..=payment.authorized).contains(&amount) {
-                return Err(Error::CaptureAmount);
-            }
             let capture = Capture {
-                amount,
+                amount: amount(wish, &payment)?,
                 asked_by: wish.by,
-                scope: wish.scope.map(|scope| scope.to_vec()),
+                scope: wish.claim.as_ref().map(|claim| claim.scope().to_vec()),
+                fingerprint: wish
+                    .claim
+                    .as_ref()
+                    .map(|claim| claim.fingerprint().to_vec()),
                 tries: 0,
+                refused: false,
             };
             let retry_at = now + app.settings.resolve_after;
-            captures::insert(&mut tx, id, &capture, now, retry_at).await?;
+            captures::write(&mut tx, id, &capture, now, retry_at).await?;
         }
         _ => return Err(Error::InvalidTransition),
     }
@@ -68,34 +77,69 @@ pub async fn capture(app: &App, id: PaymentId, wish: &Wish) -> Result<Payment, E
     settle(app, id).await
 }
 
-fn scope(wish: &Wish) -> Option<&[u8]> {
-    wish.scope.as_ref().map(<[u8; 32]>::as_slice)
+/// Whether a capture was asked for under this key.
+fn is_of(known: &Capture, claim: &Claim) -> Result<bool, Error> {
+    if known.scope.as_deref() != Some(claim.scope().as_slice()) {
+        return Ok(false);
+    }
+    let body = known.fingerprint.as_deref();
+    if body.is_some_and(|body| body != claim.fingerprint()) {
+        return Err(idempotency::Error::KeyReused.into());
+    }
+    Ok(true)
 }
 
-/// Carries out what is written down.
+/// How much of what is held is wished for, in minor units.
+fn amount(wish: &Wish, payment: &Payment) -> Result<i64, Error> {
+    let Some(wanted) = wish.amount else {
+        return Ok(payment.authorized);
+    };
+    let fits = wanted.currency == payment.amount.currency
+        && (1..=payment.authorized).contains(&wanted.minor);
+    fits.then_some(wanted.minor).ok_or(Error::CaptureAmount)
+}
+
+/// Carries out what is written down. While charging is paused the provider is only asked how the money stands.
 ///
 /// # Errors
-/// 404, or what the database says. A provider that does not answer is none.
+/// 404, 402 or 422 where the provider refuses for good, or what the database says. A provider that does not answer is
+/// none.
 pub async fn settle(app: &App, id: PaymentId) -> Result<Payment, Error> {
+    let pool = app.db.pool();
     let payment = find(app, id).await?;
-    let written = captures::find(app.db.pool(), id).await?;
+    let written = captures::find(pool, id).await?;
     let (Some(capture), Some(intent)) = (written, &payment.provider_ref) else {
         return Ok(payment);
     };
-    if !payment.state.is_live() {
-        captures::settle(app.db.pool(), id).await?;
+    if capture.refused || !payment.state.is_live() {
+        captures::settle(pool, id).await?;
         return Ok(payment);
     }
-    match ask(app, id, intent, &capture).await {
+    let paused = app.switch.is_paused(pool).await?;
+    let again = control::again(app, app.clock.now(), capture.tries);
+    match ask(app, id, intent, &capture, paused).await {
         Ok(seen) => {
             let moved = apply(app, id, &seen, cause(&seen, &capture)).await?;
             if !moved.state.is_live() {
-                captures::settle(app.db.pool(), id).await?;
+                captures::settle(pool, id).await?;
+            } else if !paused {
+                captures::ask_again(pool, id, again).await?;
             }
             Ok(moved)
         }
+        Err(Failure::Refused { declined, code, .. }) => {
+            captures::refuse(pool, id, &code).await?;
+            unanswered::tell_of_refusal(app, &payment, "capture", &code).await?;
+            tracing::error!(payment.id = %id, %code, "held money cannot be taken");
+            Err(if declined {
+                Error::Declined(code)
+            } else {
+                Error::Refused(code)
+            })
+        }
         Err(failure) => {
             note(id, &failure);
+            captures::ask_again(pool, id, again).await?;
             unanswered::tell_of_tries(app, &payment, "capture", capture.tries).await?;
             find(app, id).await
         }
@@ -111,12 +155,18 @@ fn cause(seen: &Seen, capture: &Capture) -> &'static str {
 }
 
 /// Asks the provider for the money, and gives the intent as it stands after that. From the second try on it looks
-/// first: an intent is captured once, however often that is asked for.
-async fn ask(app: &App, id: PaymentId, intent: &str, capture: &Capture) -> Result<Seen, Failure> {
+/// first: an intent is captured once, however often that is asked for. While charging is paused it only looks.
+async fn ask(
+    app: &App,
+    id: PaymentId,
+    intent: &str,
+    capture: &Capture,
+    paused: bool,
+) -> Result<Seen, Failure> {
     let psp = app.charges.psp();
-    if capture.tries > 0 {
+    if paused || capture.tries > 0 {
         let seen = psp.intent(intent).await?.seen();
-        if seen.status != "requires_capture" {
+        if paused || seen.status != "requires_capture" {
             return Ok(seen);
         }
     }
@@ -141,7 +191,7 @@ async fn ask(app: &App, id: PaymentId, intent: &str, capture: &Capture) -> Resul
 /// Releases held money for an admin, and gives the payment as it stands then.
 ///
 /// # Errors
-/// 404, 409 where nothing is held or its capture was asked for.
+/// 404, 409 where nothing is held or its capture was asked for, and not refused for good.
 pub async fn void(app: &App, id: PaymentId) -> Result<Payment, Error> {
     let mut tx = app.db.begin().await?;
     let payment = locked(&mut tx, id).await?;
@@ -149,7 +199,8 @@ pub async fn void(app: &App, id: PaymentId) -> Result<Payment, Error> {
     tx.rollback().await?;
     // Asked again after it was done, it is done.
     let voided = payment.ending == Some(Ending::Admin);
-    if asked.is_some() || !(holds(&payment) || voided) {
+    let is_asked = asked.is_some_and(|asked| !asked.refused);
+    if is_asked || !(holds(&payment) || voided) {
         return Err(Error::InvalidTransition);
     }
     control::cancel(app, id, Ending::Admin).await
@@ -190,7 +241,7 @@ pub async fn close(app: &App, payment: &Payment) -> Result<(), Error> {
     let wish = Wish {
         amount: None,
         by: None,
-        scope: None,
+        claim: None,
     };
     let done = if stopped {
         control::cancel(app, payment.payment_id, Ending::CampaignClosed).await

@@ -91,7 +91,7 @@ use seal::Sealer;
 use switch::Switch;
 use velocity::{Clients, Declines};
 
-pub use standing::Pace;
+pub use standing::{Pace, Pacer};
 
 pub use config::{Config, Psp};
 

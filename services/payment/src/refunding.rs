@@ -2,6 +2,7 @@
 //! came of it is read off the provider's own list. Whoever repeats the call sends the same key and the same bytes, and
 //! only after a look that did not find the refund.
 
+use chrono::Duration;
 use common::{
     idempotency::{self, Claim, Joined, Reply},
     ids::PaymentId,
@@ -10,6 +11,7 @@ use common::{
 use crate::{
     alarm,
     app::App,
+    cadence::growing,
     db::refunds,
     domain::{Cause, Outcome, Refund, Wish},
     error::Error,
@@ -17,6 +19,9 @@ use crate::{
     provider::{Failure, REMEMBERED},
     unanswered::{self, Unanswered},
 };
+
+/// How long a refund that the provider knows rests at most, where the sweep's rhythm is beyond all measure.
+const LONGEST: Duration = Duration::hours(1);
 
 /// What came of the wish for a refund.
 pub enum Begun {
@@ -105,7 +110,13 @@ pub async fn send(app: &App, refund: &Refund) {
 /// When the provider gives no answer or the database is away; it is looked after again.
 pub async fn look_after(app: &App, refund: &Refund) -> Result<(), Error> {
     let now = app.clock.now();
-    let again = now + app.settings.pause(refund.tries + 1);
+    let settings = &app.settings;
+    // What the provider knows comes with its webhooks and with the sweep as well.
+    let longest = match refund.outcome {
+        Outcome::Known => Duration::from_std(settings.cadences.sweep_every).unwrap_or(LONGEST),
+        _ => settings.longest_pause(),
+    };
+    let again = now + growing(settings.resolve_after, refund.tries + 1, longest);
     refunds::look_at(app.db.pool(), refund.refund_id, false, again).await?;
     if refund.outcome != Outcome::Known {
         let unanswered = Unanswered {

@@ -7,14 +7,12 @@
 use std::time::Duration;
 
 use common::{ids::PaymentId, payment::State};
+use tokio::time::{Instant, sleep_until};
 use uuid::Uuid;
 
 use crate::{
     app::App,
-    db::{
-        batches::{self, Sum},
-        campaigns, payments,
-    },
+    db::{batches, campaigns, payments},
     domain::{Batch, BatchState, Cause, Ending},
     error::Error,
     refunding,
@@ -35,61 +33,89 @@ pub struct Pace {
     pub pause: Duration,
 }
 
-/// What is still to go back, in minor units, and of how many payments.
-pub fn due(sums: &[Sum]) -> (i64, i64) {
-    let captured = |sum: &&Sum| ["CAPTURED", "COMPLETED"].contains(&sum.of.as_str());
-    sums.iter()
-        .filter(captured)
-        .fold((0, 0), |(count, minor), sum| {
-            (count + sum.count, minor + sum.amount.minor)
-        })
+/// Lets the refunds of all batches of this process through, one after another.
+pub struct Pacer {
+    pause: Duration,
+    next: Option<Instant>,
+}
+
+impl Pacer {
+    /// The first is let through at once, and each other no sooner than `pause` after the one before.
+    pub const fn new(pause: Duration) -> Self {
+        Self { pause, next: None }
+    }
+
+    /// Waits until the next may go.
+    pub async fn turn(&mut self) {
+        if let Some(at) = self.next {
+            sleep_until(at).await;
+        }
+        self.next = Some(Instant::now() + self.pause);
+    }
 }
 
 /// One round over the batches whose time has come.
 ///
 /// # Errors
 /// When the database is away.
-pub async fn round(app: &App) -> Result<(), Error> {
+pub async fn round(app: &App, pacer: &mut Pacer) -> Result<(), Error> {
     while !app.life.is_stopping() {
         let now = app.clock.now();
         let Some(batch) = batches::take_due(app.db.pool(), now, app.settings.pause(HOLD)).await?
         else {
             break;
         };
-        run(app, batch).await?;
+        run(app, batch, pacer).await?;
     }
     Ok(())
 }
 
-async fn run(app: &App, mut batch: Batch) -> Result<(), Error> {
-    let was = batch.state;
+async fn run(app: &App, batch: Batch, pacer: &mut Pacer) -> Result<(), Error> {
+    let is_off = batch.state != BatchState::Planned && !chassis::guard!("standing_refund");
+    if is_off || !applies(app, &batch).await? {
+        return rest(app, &batch, seldom(app)).await;
+    }
+    if batch.calls_off() {
+        for state in [State::Pending, State::Authorized] {
+            call_off(app, &batch, state).await?;
+        }
+    }
+    match batch.state {
+        BatchState::Planned => plan(app, batch).await,
+        BatchState::AwaitingApproval | BatchState::Paused => {
+            rest(app, &batch, app.settings.resolve_after).await
+        }
+        BatchState::Running | BatchState::Done => go_on(app, &batch, pacer).await,
+    }
+}
+
+async fn applies(app: &App, batch: &Batch) -> Result<bool, Error> {
     let campaign = campaigns::find(app.db.pool(), batch.campaign_id).await?;
-    let is_off = was != BatchState::Planned && !chassis::guard!("standing_refund");
-    if is_off || !campaign.is_some_and(|campaign| batch.applies(&campaign)) {
-        return rest(app, &batch, was).await;
-    }
-    for state in [State::Pending, State::Authorized] {
-        call_off(app, &batch, state).await?;
-    }
-    if was == BatchState::Planned {
-        let (count, minor) = due(&batches::payments(app.db.pool(), batch.campaign_id).await?);
-        batch.plan(count, minor, app.settings.pace.approval_from);
-        batch.updated_at = app.clock.now();
-        let id = batch.campaign_id;
-        tracing::info!(campaign.id = %id, count, minor, state = batch.state.as_str(), "a batch of refunds was planned");
-        // What runs is taken up again at once.
-        batches::save(app.db.pool(), &batch, was, batch.updated_at).await?;
-        return Ok(());
-    }
+    Ok(campaign.is_some_and(|campaign| batch.applies(&campaign)))
+}
+
+async fn plan(app: &App, mut batch: Batch) -> Result<(), Error> {
+    let id = batch.campaign_id;
+    let (count, minor) = batches::due(app.db.pool(), id).await?;
+    batch.plan(count, minor, app.settings.pace.approval_from);
+    tracing::info!(campaign.id = %id, count, minor, state = batch.state.as_str(), "a batch of refunds was planned");
+    batches::count(app.db.pool(), &batch, app.clock.now()).await?;
+    Ok(())
+}
+
+async fn go_on(app: &App, batch: &Batch, pacer: &mut Pacer) -> Result<(), Error> {
     let mut whole = true;
     for state in [State::Captured, State::Completed] {
-        whole &= give_back(app, &batch, state).await?;
+        whole &= give_back(app, batch, state, pacer).await?;
     }
-    if whole && was == BatchState::Running {
-        batch.state = BatchState::Done;
-        batch.updated_at = app.clock.now();
+    if !whole {
+        return rest(app, batch, app.settings.resolve_after).await;
     }
-    rest(app, &batch, was).await
+    rest(app, batch, seldom(app)).await?;
+    if batch.state == BatchState::Running {
+        batches::done(app.db.pool(), batch, app.clock.now()).await?;
+    }
+    Ok(())
 }
 
 /// Calls off what can still be charged or is held: the worker of endings asks the provider. Whoever has paid by then has
@@ -108,15 +134,25 @@ async fn call_off(app: &App, batch: &Batch, state: State) -> Result<(), Error> {
     }
 }
 
-/// Writes how far the batch is; it is looked at again soon.
-async fn rest(app: &App, batch: &Batch, was: BatchState) -> Result<(), Error> {
-    let again = app.clock.now() + app.settings.resolve_after;
-    batches::save(app.db.pool(), batch, was, again).await?;
+/// The batch is looked at again after so long.
+async fn rest(app: &App, batch: &Batch, pause: chrono::Duration) -> Result<(), Error> {
+    batches::look_at(app.db.pool(), batch, app.clock.now() + pause).await?;
     Ok(())
 }
 
+/// How long a batch rests of which nothing is left to do that is known.
+fn seldom(app: &App) -> chrono::Duration {
+    let pause = chrono::Duration::from_std(app.settings.cadences.reconcile_after);
+    pause.unwrap_or(app.settings.resolve_after)
+}
+
 /// Gives back what payments in this state hold; false where the batch was stopped, or something has to be tried again.
-async fn give_back(app: &App, batch: &Batch, state: State) -> Result<bool, Error> {
+async fn give_back(
+    app: &App,
+    batch: &Batch,
+    state: State,
+    pacer: &mut Pacer,
+) -> Result<bool, Error> {
     let (pool, campaign) = (app.db.pool(), batch.campaign_id);
     let mut after = PaymentId::from(Uuid::nil());
     let mut whole = true;
@@ -127,21 +163,20 @@ async fn give_back(app: &App, batch: &Batch, state: State) -> Result<bool, Error
         };
         after = *last;
         for id in page {
-            // An admin may stop it between any two, and whoever says that it goes on has it for longer.
-            let now = app.clock.now();
-            let goes_on =
-                batches::save(pool, batch, batch.state, now + app.settings.pause(HOLD)).await?;
-            if !goes_on || app.life.is_stopping() {
+            tokio::select! {
+                () = pacer.turn() => {}
+                () = app.life.stopping() => return Ok(false),
+            }
+            // An admin may stop it between any two, or let the campaign go on; and whoever says that the batch goes on
+            // has it for longer.
+            let until = app.clock.now() + app.settings.pause(HOLD);
+            if !batches::look_at(pool, batch, until).await? || !applies(app, batch).await? {
                 return Ok(false);
             }
             let reason = "the campaign was called off";
-            match refunding::by_rule(app, id, Cause::Standing, reason).await {
-                Ok(true) => tokio::time::sleep(app.settings.pace.pause).await,
-                Ok(false) => {}
-                Err(error) => {
-                    whole = false;
-                    tracing::warn!(payment.id = %id, %error, "a gift goes back later");
-                }
+            if let Err(error) = refunding::by_rule(app, id, Cause::Standing, reason).await {
+                whole = false;
+                tracing::warn!(payment.id = %id, %error, "a gift goes back later");
             }
         }
     }

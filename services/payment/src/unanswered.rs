@@ -62,6 +62,21 @@ pub async fn tell_of_tries(
     open(app, subject, payment.payment_id, payment.amount, detail).await
 }
 
+/// Makes it a matter for a person that the provider will never do something to a payment.
+///
+/// # Errors
+/// When the database is away.
+pub async fn tell_of_refusal(
+    app: &App,
+    payment: &Payment,
+    what: &str,
+    code: &str,
+) -> Result<(), Error> {
+    let subject = format!("{what}:{}", payment.payment_id);
+    let detail = format!("the provider refuses for good to {what} this payment: {code}");
+    open(app, subject, payment.payment_id, payment.amount, detail).await
+}
+
 async fn open(
     app: &App,
     subject: String,

@@ -7,6 +7,7 @@ mod bad_input;
 mod chaos;
 mod chaos_journal;
 mod crashes;
+mod crashes_back;
 mod described;
 mod donation_flow;
 mod fill;

@@ -15,19 +15,20 @@ pub async fn find(
     executor: impl PgExecutor<'_>,
     id: CampaignId,
 ) -> Result<Option<Campaign>, sqlx::Error> {
-    let row: Option<(Uuid, String, Option<DateTime<Utc>>)> = sqlx::query_as(
-        "select organiser_id, status, ends_at from campaigns where campaign_id = $1",
+    let row: Option<(Uuid, String, Option<DateTime<Utc>>, i64)> = sqlx::query_as(
+        "select organiser_id, status, ends_at, version from campaigns where campaign_id = $1",
     )
     .bind(id.get())
     .fetch_optional(executor)
     .await?;
-    row.map(|(organiser, status, ends_at)| {
+    row.map(|(organiser, status, ends_at, version)| {
         Ok(Campaign {
             organiser_id: UserId::from(organiser),
             status: status
                 .parse()
                 .map_err(|_| sqlx::Error::Decode("an unknown status".into()))?,
             ends_at,
+            version,
         })
     })
     .transpose()

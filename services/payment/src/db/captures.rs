@@ -13,12 +13,23 @@ pub struct Capture {
     pub asked_by: Option<UserId>,
     /// Of the admin's key.
     pub scope: Option<Vec<u8>>,
-    /// How often the provider was asked again.
+    /// Of the body that came with it.
+    pub fingerprint: Option<Vec<u8>>,
+    /// How often the provider was asked without an end of it.
     pub tries: i32,
+    /// Whether the provider refused it for good: it stands in the way of nothing then.
+    pub refused: bool,
 }
 
-/// Amount, admin, scope and tries.
-type Row = (i64, Option<Uuid>, Option<Vec<u8>>, i32);
+/// Amount, admin, scope, fingerprint, tries, and whether it was refused.
+type Row = (
+    i64,
+    Option<Uuid>,
+    Option<Vec<u8>>,
+    Option<Vec<u8>>,
+    i32,
+    bool,
+);
 
 /// The capture of a payment.
 pub async fn find(
@@ -26,21 +37,27 @@ pub async fn find(
     id: PaymentId,
 ) -> Result<Option<Capture>, sqlx::Error> {
     let row: Option<Row> = sqlx::query_as(
-        "select amount_minor, asked_by, scope, tries from captures where payment_id = $1",
+        "select amount_minor, asked_by, scope, fingerprint, tries, refused is not null from captures
+         where payment_id = $1",
     )
     .bind(id.get())
     .fetch_optional(executor)
     .await?;
-    Ok(row.map(|(amount, asked_by, scope, tries)| Capture {
-        amount,
-        asked_by: asked_by.map(UserId::from),
-        scope,
-        tries,
-    }))
+    Ok(row.map(
+        |(amount, asked_by, scope, fingerprint, tries, refused)| Capture {
+            amount,
+            asked_by: asked_by.map(UserId::from),
+            scope,
+            fingerprint,
+            tries,
+            refused,
+        },
+    ))
 }
 
-/// Writes down that money is to be taken; the caller holds the payment's lock.
-pub async fn insert(
+/// Writes down that money is to be taken, in the place of a capture that was refused; the caller holds the payment's
+/// lock. The tries go on being counted: the provider answers each by its own key.
+pub async fn write(
     connection: &mut PgConnection,
     id: PaymentId,
     capture: &Capture,
@@ -48,13 +65,19 @@ pub async fn insert(
     retry_at: DateTime<Utc>,
 ) -> Result<(), sqlx::Error> {
     sqlx::query(
-        "insert into captures (payment_id, amount_minor, asked_by, scope, retry_at, asked_at)
-         values ($1, $2, $3, $4, $5, $6)",
+        "insert into captures (payment_id, amount_minor, asked_by, scope, fingerprint, retry_at, asked_at)
+         values ($1, $2, $3, $4, $5, $6, $7)
+         on conflict (payment_id) do update
+         set amount_minor = excluded.amount_minor, asked_by = excluded.asked_by, scope = excluded.scope,
+             fingerprint = excluded.fingerprint, retry_at = excluded.retry_at, asked_at = excluded.asked_at,
+             refused = null
+         where captures.refused is not null",
     )
     .bind(id.get())
     .bind(capture.amount)
     .bind(capture.asked_by.map(UserId::get))
     .bind(capture.scope.as_deref())
+    .bind(capture.fingerprint.as_deref())
     .bind(retry_at)
     .bind(now)
     .execute(connection)
@@ -70,7 +93,7 @@ pub async fn take(
     limit: i64,
 ) -> Result<Vec<PaymentId>, sqlx::Error> {
     let taken: Vec<Uuid> = sqlx::query_scalar(
-        "update captures c set retry_at = $2, tries = c.tries + 1
+        "update captures c set retry_at = $2
          from (select payment_id from captures where retry_at <= $1
                order by retry_at limit $3 for update skip locked) due
          where c.payment_id = due.payment_id
@@ -82,6 +105,39 @@ pub async fn take(
     .fetch_all(executor)
     .await?;
     Ok(taken.into_iter().map(PaymentId::from).collect())
+}
+
+/// Notes when the provider is asked again, by another call.
+pub async fn ask_again(
+    executor: impl PgExecutor<'_>,
+    id: PaymentId,
+    at: DateTime<Utc>,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "update captures set retry_at = $2, tries = tries + 1 where payment_id = $1 and retry_at is not null",
+    )
+    .bind(id.get())
+    .bind(at)
+    .execute(executor)
+    .await?;
+    Ok(())
+}
+
+/// The provider will never take the money; nobody asks it again, unless an admin does.
+pub async fn refuse(
+    executor: impl PgExecutor<'_>,
+    id: PaymentId,
+    code: &str,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "update captures set refused = $2, retry_at = null, tries = tries + 1
+         where payment_id = $1 and retry_at is not null",
+    )
+    .bind(id.get())
+    .bind(code)
+    .execute(executor)
+    .await?;
+    Ok(())
 }
 
 /// Nothing is left to ask.

@@ -88,6 +88,8 @@ pub struct Batch {
     pub campaign_id: CampaignId,
     /// Why there is one.
     pub cause: BatchCause,
+    /// The version at which the campaign stood suspended when an admin ordered it.
+    pub campaign_version: Option<i64>,
     /// How far it is.
     pub state: BatchState,
     /// How many gifts were to go back when it was planned.
@@ -119,7 +121,7 @@ impl Batch {
     /// The worker has counted what is to go back: whether it runs by itself is decided by how much that is.
     pub fn plan(&mut self, count: i64, minor: i64, approval_from: i64) {
         (self.planned_count, self.planned_minor) = (Some(count), Some(minor));
-        self.state = if minor > approval_from && self.approved_by.is_none() {
+        self.state = if minor > approval_from {
             BatchState::AwaitingApproval
         } else {
             BatchState::Running
@@ -140,20 +142,32 @@ impl Batch {
                 BatchState::Running
             }
             (Turn::Pause, state) if state != BatchState::Paused => BatchState::Paused,
-            // It is counted anew: what came meanwhile may need an approval.
-            (Turn::Resume, BatchState::Paused) => BatchState::Planned,
+            // It is counted anew: what was approved is not what there is now.
+            (Turn::Resume, BatchState::Paused) => {
+                self.approved_by = None;
+                BatchState::Planned
+            }
             _ => return Err(Halt::BatchState),
         };
         self.updated_at = now;
         Ok(())
     }
 
-    /// Whether the campaign stands so that its gifts go back: one that was suspended may have been let go on since.
+    /// Whether the campaign stands so that its gifts go back: one that was suspended may have been let go on since, and
+    /// what it took after that was never ordered back.
     pub fn applies(&self, campaign: &Campaign) -> bool {
-        match campaign.status {
-            CampaignStatus::Cancelled => true,
-            CampaignStatus::Suspended => self.cause == BatchCause::Ordered,
-            _ => false,
+        match self.cause {
+            BatchCause::Cancelled => campaign.status == CampaignStatus::Cancelled,
+            BatchCause::Ordered => {
+                campaign.status == CampaignStatus::Suspended
+                    && self.campaign_version == Some(campaign.version)
+            }
         }
+    }
+
+    /// Whether what can still be charged is called off. No approval is needed for that, and an admin who stops the
+    /// refunds of a cancelled campaign does not let it take gifts.
+    pub fn calls_off(&self) -> bool {
+        self.cause == BatchCause::Cancelled || self.state != BatchState::Paused
     }
 }

@@ -12,6 +12,8 @@ pub struct Campaign {
     pub status: CampaignStatus,
     /// When it stops taking gifts, if ever.
     pub ends_at: Option<DateTime<Utc>>,
+    /// Grows by one with each step of the campaign.
+    pub version: i64,
 }
 
 impl Campaign {

@@ -1,9 +1,12 @@
 //! Closes what is open for too long: payments that were not paid in time, payments that were called off, and holds
 //! that are about to run out.
 
+use common::ids::PaymentId;
+use futures::future::join_all;
+
 use crate::{
     App, control,
-    db::{captures, due, lookup, payments},
+    db::{captures, due, payments},
     error::Error,
     holds,
 };
@@ -31,7 +34,7 @@ pub async fn run(app: App) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// One round, and whether there may be more to do.
+/// One round, and whether there may be more to do. What fails with one payment keeps no other.
 ///
 /// # Errors
 /// When the database is away.
@@ -41,27 +44,50 @@ async fn round(app: &App) -> Result<bool, Error> {
     let expired = payments::expire(pool, now, BATCH).await?;
     let again = now + app.settings.resolve_after;
     let endings = payments::take_endings(pool, now, again, BATCH).await?;
-    for id in &endings {
-        let settled = control::settle(app, *id).await?;
-        if settled.state.is_live() {
-            let tries = due::tries(pool, *id).await?;
-            payments::end_again(pool, *id, Some(control::again(app, now, tries))).await?;
-        }
-    }
-    for id in due::new_holds(pool, BATCH).await? {
-        if let Some(payment) = lookup::find(pool, id).await? {
-            holds::learn(app, &payment).await?;
-        }
-    }
-    for id in due::old_holds(pool, now, BATCH).await? {
-        if let Some(payment) = lookup::find(pool, id).await? {
-            holds::close(app, &payment).await?;
-        }
-    }
+    all("a payment is called off later", &endings, |id| end(app, id)).await;
+    let new = due::new_holds(pool, BATCH).await?;
+    all("a hold is looked at later", &new, |id| learn(app, id)).await;
+    let old = due::old_holds(pool, now, BATCH).await?;
+    all("a hold is dealt with later", &old, |id| close(app, id)).await;
     let taken = captures::take(pool, now, again, BATCH).await?;
-    for id in &taken {
-        holds::settle(app, *id).await?;
-    }
+    all("held money is taken later", &taken, |id| take(app, id)).await;
     let full = |count: usize| i64::try_from(count).is_ok_and(|count| count >= BATCH);
     Ok(expired >= BATCH.unsigned_abs() || full(endings.len()) || full(taken.len()))
+}
+
+/// Deals with all of them at once: one that waits for the provider keeps no other waiting.
+async fn all<F: Future<Output = Result<(), Error>>>(
+    failed: &str,
+    ids: &[PaymentId],
+    deal: impl Fn(PaymentId) -> F,
+) {
+    let dealt = join_all(ids.iter().map(|id| deal(*id))).await;
+    for (id, outcome) in ids.iter().zip(dealt) {
+        if let Err(error) = outcome {
+            tracing::warn!(payment.id = %id, %error, "{failed}");
+        }
+    }
+}
+
+async fn end(app: &App, id: PaymentId) -> Result<(), Error> {
+    let settled = control::settle(app, id).await?;
+    if settled.state.is_live() {
+        let tries = due::tries(app.db.pool(), id).await?;
+        let at = control::again(app, app.clock.now(), tries);
+        payments::end_again(app.db.pool(), id, Some(at)).await?;
+    }
+    Ok(())
+}
+
+async fn learn(app: &App, id: PaymentId) -> Result<(), Error> {
+    holds::learn(app, &control::find(app, id).await?).await
+}
+
+async fn close(app: &App, id: PaymentId) -> Result<(), Error> {
+    holds::close(app, &control::find(app, id).await?).await
+}
+
+async fn take(app: &App, id: PaymentId) -> Result<(), Error> {
+    holds::settle(app, id).await?;
+    Ok(())
 }

@@ -198,11 +198,11 @@ impl World {
         .await;
     }
 
-    /// Makes this campaign known, as its event does.
+    /// Makes this campaign known, or moves it one step on, as its event does.
     pub async fn campaign(&self, id: CampaignId, organiser: UserId, status: &str) {
         sqlx::query(
             "insert into campaigns (campaign_id, organiser_id, status, version) values ($1, $2, $3, 1)
-             on conflict (campaign_id) do update set status = excluded.status",
+             on conflict (campaign_id) do update set status = excluded.status, version = campaigns.version + 1",
         )
         .bind(id.get())
         .bind(organiser.get())

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use testkit::{eventually, problem_code, user_token};
 
 use crate::{
+    desk::Desk,
     outage::Line,
     reconcile::{brisk, open_matter, until_closed},
     world::{Gift, Open, Plan, World},
@@ -201,6 +202,109 @@ async fn a_capture_without_an_answer_is_accepted_and_told_later_under_the_same_k
         (&json!("CAPTURED"), &json!(1000))
     );
     assert_eq!(world.psp.status(&open).await, "succeeded");
+}
+
+#[tokio::test]
+async fn a_capture_is_told_under_its_key_whatever_has_become_of_the_payment_and_the_key_takes_no_other_body()
+ {
+    let world = World::of(Plan {
+        timeout: Duration::from_millis(500),
+        ..Plan::default()
+    })
+    .await;
+    let (gift, _) = held(&world).await;
+    let fault = json!({"timeout_after": {"probability": 1.0, "count": 1, "only": ["/capture"]}});
+    world.psp.faults(&fault).await;
+    let (path, key) = (
+        path(&gift, "capture"),
+        "018f3a5e-7c1d-7000-8000-0123456789ab",
+    );
+    let send = async |body: Value| world.admin_with_key(Method::POST, &path, key, &body).await;
+    assert_eq!(send(usd(1000)).await.status(), StatusCode::ACCEPTED);
+    let euros = json!({"amount": {"amount": 1000, "currency": "EUR"}});
+    for other in [usd(900), json!({}), euros] {
+        let reused = send(other).await;
+        assert_eq!(problem_code(reused).await, "idempotency_key_reused");
+    }
+    // The donor's bank settles before anybody asks again.
+    sqlx::query(
+        "update payments set state = 'COMPLETED', captured_minor = 1000, version = version + 1
+         where payment_id = $1",
+    )
+    .bind(gift.payment_id.get())
+    .execute(&world.pool)
+    .await
+    .unwrap();
+    let later = send(usd(1000)).await;
+    assert_eq!(later.status(), StatusCode::OK);
+    let view: Value = later.json().await.unwrap();
+    assert_eq!(
+        (&view["state"], &view["captured"]["amount"]),
+        (&json!("COMPLETED"), &json!(1000))
+    );
+    let reused = send(usd(900)).await;
+    assert_eq!(problem_code(reused).await, "idempotency_key_reused");
+}
+
+#[tokio::test]
+async fn a_capture_that_is_refused_for_good_is_told_and_stands_in_the_way_of_nothing() {
+    let desk = Desk::new().await;
+    let world = World::of(Plan {
+        through: Some(desk.address()),
+        ..Plan::default()
+    })
+    .await;
+    desk.lead_to(&world.psp.url, &world.life);
+    let (gift, open) = held(&world).await;
+    let call = format!("{}/capture", open.intent);
+    desk.refuse(call.clone());
+    let refused = capture(&world, &gift, usd(1000)).await;
+    assert_eq!(refused.status(), StatusCode::PAYMENT_REQUIRED);
+    assert_eq!(problem_code(refused).await, "payment_declined");
+    let subject = format!("capture:{}", gift.payment_id);
+    assert_eq!(world.matters("UNKNOWN").await, [subject.as_str()]);
+    let asked_again: bool = sqlx::query_scalar("select retry_at is not null from captures")
+        .fetch_one(&world.pool)
+        .await
+        .unwrap();
+    assert!(!asked_again);
+    assert_eq!(desk.asked(&call), 1);
+    // An admin may ask once more, in another call.
+    let again = capture(&world, &gift, usd(900)).await;
+    assert_eq!(problem_code(again).await, "payment_declined");
+    assert_eq!(desk.asked(&call), 2);
+    assert_eq!(world.state(&gift).await, "AUTHORIZED");
+    assert_eq!(void(&world, &gift).await.status(), StatusCode::OK);
+    assert_eq!(world.psp.status(&open).await, "canceled");
+    until_closed(&world, "UNKNOWN", &subject).await;
+}
+
+#[tokio::test]
+async fn a_capture_that_fails_keeps_no_other_waiting() {
+    let desk = Desk::new().await;
+    let world = World::of(Plan {
+        // Who is left over in a round is not looked at again while the test runs.
+        resolve_after: Duration::from_hours(1),
+        through: Some(desk.address()),
+        ..Plan::default()
+    })
+    .await;
+    desk.lead_to(&world.psp.url, &world.life);
+    let (refused, open) = held(&world).await;
+    let (taken, _) = held(&world).await;
+    desk.refuse(open.intent);
+    sqlx::query(
+        "insert into captures (payment_id, amount_minor, asked_by, retry_at, asked_at)
+         select payment_id, 700, gen_random_uuid(), $2 + n * interval '1 millisecond', $2
+         from unnest($1::uuid[]) with ordinality as c (payment_id, n)",
+    )
+    .bind(vec![refused.payment_id.get(), taken.payment_id.get()])
+    .bind(world.clock.now() - chrono::Duration::seconds(1))
+    .execute(&world.pool)
+    .await
+    .unwrap();
+    world.until(&taken, "CAPTURED").await;
+    assert_eq!(world.state(&refused).await, "AUTHORIZED");
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ use common::{
     ids::{CampaignId, UserId},
     money::{Currency, Money},
 };
+use payment::Cadences;
 use reqwest::{Response, StatusCode};
 use serde_json::{Value, json};
 use testkit::{eventually, problem_code, user_token};
@@ -21,12 +22,20 @@ use crate::{
 
 const PATH: &str = "/api/admin/refund-batches";
 
-async fn world() -> World {
-    World::of(Plan {
+/// Batches are looked at all the time.
+fn soon() -> Plan {
+    Plan {
         resolve_after: Duration::from_millis(200),
+        cadences: Cadences {
+            reconcile_after: Duration::from_millis(200),
+            ..Cadences::default()
+        },
         ..Plan::default()
-    })
-    .await
+    }
+}
+
+async fn world() -> World {
+    World::of(soon()).await
 }
 
 /// The campaign as its service tells of it.
@@ -77,6 +86,33 @@ async fn paid(world: &World, campaign: CampaignId, minor: i64) -> Paid {
     world
         .paid_gift(gift(world, campaign, minor), "pm_card_visa")
         .await
+}
+
+/// A gift that this campaign got after all: whatever was called off, the provider had taken it.
+async fn came_late(world: &World, campaign: CampaignId, minor: i64) -> Paid {
+    let paid = world.paid(minor, "pm_card_visa").await;
+    sqlx::query("update payments set campaign_id = $2 where payment_id = $1")
+        .bind(paid.gift.payment_id.get())
+        .bind(campaign.get())
+        .execute(&world.pool)
+        .await
+        .unwrap();
+    paid
+}
+
+/// Waits until every batch was looked at, from beginning to end: they are taken one after another, those first that
+/// wait longest, and another campaign's is behind them. A look that has begun before may be in the way of the first.
+async fn until_looked_at(world: &World) {
+    for _ in 0..2 {
+        let other = CampaignId::new();
+        let others = paid(world, other, 900).await;
+        sqlx::query("update refund_batches set run_at = run_at - interval '1 day'")
+            .execute(&world.pool)
+            .await
+            .unwrap();
+        tell(world, other, CampaignStatus::Cancelled, UserId::new(), 4).await;
+        world.until_amounts(&others, "REFUNDED", 900, 0).await;
+    }
 }
 
 async fn batch(world: &World, campaign: CampaignId) -> Value {
@@ -244,17 +280,14 @@ async fn an_admin_stops_a_batch_and_lets_it_go_on() {
         post(&world, campaign, "/pause", by).await.status(),
         StatusCode::OK
     );
-    let late = paid(&world, campaign, 2500).await;
+    let late = came_late(&world, campaign, 2500).await;
     let before = batch(&world, campaign).await;
     assert_eq!(
         (&before["state"], &before["due_minor"]),
         (&json!("PAUSED"), &json!(2500))
     );
-    // Another campaign's batch runs meanwhile.
-    let other = CampaignId::new();
-    let others = paid(&world, other, 900).await;
-    tell(&world, other, CampaignStatus::Cancelled, UserId::new(), 4).await;
-    world.until_amounts(&others, "REFUNDED", 900, 0).await;
+    // Other campaigns' batches run meanwhile.
+    until_looked_at(&world).await;
     assert_eq!(world.refunds(&late).await.len(), 0);
     assert_eq!(
         post(&world, campaign, "/resume", by).await.status(),
@@ -293,11 +326,191 @@ async fn a_suspended_campaign_gives_back_on_an_admins_order_alone() {
     // Once it is let go on, what it takes is its own again.
     world.campaign(campaign, UserId::new(), "ACTIVE").await;
     let later = paid(&world, campaign, 800).await;
-    let other = CampaignId::new();
-    let others = paid(&world, other, 900).await;
-    tell(&world, other, CampaignStatus::Cancelled, UserId::new(), 4).await;
-    world.until_amounts(&others, "REFUNDED", 900, 0).await;
+    until_looked_at(&world).await;
     assert_eq!(world.refunds(&later).await.len(), 0);
+}
+
+#[tokio::test]
+async fn an_order_ends_with_the_suspension_that_it_was_about() {
+    let world = world().await;
+    let (campaign, by) = (CampaignId::new(), UserId::new());
+    let held = paid(&world, campaign, 2500).await;
+    world.campaign(campaign, UserId::new(), "SUSPENDED").await;
+    let ordered = post(&world, campaign, "", by).await;
+    assert_eq!(ordered.status(), StatusCode::CREATED);
+    world.until_amounts(&held, "REFUNDED", 2500, 0).await;
+    until(&world, campaign, "DONE").await;
+    // It goes on, takes gifts, and is suspended again.
+    world.campaign(campaign, UserId::new(), "ACTIVE").await;
+    let later = paid(&world, campaign, 800).await;
+    world.campaign(campaign, UserId::new(), "SUSPENDED").await;
+    until_looked_at(&world).await;
+    assert_eq!(world.refunds(&later).await.len(), 0);
+    // And once more; then it is called off.
+    world.campaign(campaign, UserId::new(), "ACTIVE").await;
+    let much = paid(&world, campaign, 1_000_001).await;
+    let caller = UserId::new();
+    tell(&world, campaign, CampaignStatus::Cancelled, caller, 9).await;
+    let waiting = until(&world, campaign, "AWAITING_APPROVAL").await;
+    assert_eq!(
+        (&waiting["cause"], &waiting["started_by"]),
+        (&json!("CANCELLED"), &json!(caller))
+    );
+    assert_eq!(
+        (&waiting["planned_count"], &waiting["planned_minor"]),
+        (&json!(2), &json!(1_000_801))
+    );
+    until_looked_at(&world).await;
+    assert_eq!(world.refunds(&later).await.len(), 0);
+    assert_eq!(world.refunds(&much).await.len(), 0);
+    let own = post(&world, campaign, "/approve", caller).await;
+    assert_eq!(problem_code(own).await, "second_admin_required");
+    assert_eq!(
+        post(&world, campaign, "/approve", by).await.status(),
+        StatusCode::OK
+    );
+    world.until_amounts(&later, "REFUNDED", 800, 0).await;
+    world.until_amounts(&much, "REFUNDED", 1_000_001, 0).await;
+}
+
+#[tokio::test]
+async fn the_next_suspension_takes_an_order_of_its_own() {
+    let world = world().await;
+    let (campaign, first, second) = (CampaignId::new(), UserId::new(), UserId::new());
+    world.campaign(campaign, UserId::new(), "SUSPENDED").await;
+    let ordered = post(&world, campaign, "", first).await;
+    assert_eq!(ordered.status(), StatusCode::CREATED);
+    until(&world, campaign, "DONE").await;
+    world.campaign(campaign, UserId::new(), "ACTIVE").await;
+    let much = paid(&world, campaign, 1_000_001).await;
+    world.campaign(campaign, UserId::new(), "SUSPENDED").await;
+    let again = post(&world, campaign, "", second).await;
+    assert_eq!(again.status(), StatusCode::CREATED);
+    let waiting = until(&world, campaign, "AWAITING_APPROVAL").await;
+    assert_eq!(waiting["started_by"], json!(second));
+    let twice = post(&world, campaign, "", first).await;
+    assert_eq!(problem_code(twice).await, "invalid_transition");
+    assert_eq!(
+        post(&world, campaign, "/approve", first).await.status(),
+        StatusCode::OK
+    );
+    world.until_amounts(&much, "REFUNDED", 1_000_001, 0).await;
+}
+
+#[tokio::test]
+async fn an_approval_is_about_what_was_there_when_it_was_given() {
+    let world = world().await;
+    let (campaign, by) = (CampaignId::new(), UserId::new());
+    let much = paid(&world, campaign, 1_000_001).await;
+    tell(
+        &world,
+        campaign,
+        CampaignStatus::Cancelled,
+        UserId::new(),
+        4,
+    )
+    .await;
+    until(&world, campaign, "AWAITING_APPROVAL").await;
+    for step in ["/approve", "/pause"] {
+        assert_eq!(
+            post(&world, campaign, step, by).await.status(),
+            StatusCode::OK
+        );
+        if step == "/approve" {
+            world.until_amounts(&much, "REFUNDED", 1_000_001, 0).await;
+        }
+    }
+    let more = came_late(&world, campaign, 2_000_000).await;
+    assert_eq!(
+        post(&world, campaign, "/resume", by).await.status(),
+        StatusCode::OK
+    );
+    let waiting = until(&world, campaign, "AWAITING_APPROVAL").await;
+    assert_eq!(
+        (&waiting["approved_by"], &waiting["planned_minor"]),
+        (&json!(null), &json!(2_000_000))
+    );
+    assert_eq!(world.refunds(&more).await.len(), 0);
+}
+
+#[tokio::test]
+async fn what_is_opened_while_a_batch_waits_or_is_stopped_is_called_off() {
+    let world = world().await;
+    let (campaign, by) = (CampaignId::new(), UserId::new());
+    let much = paid(&world, campaign, 1_000_001).await;
+    tell(
+        &world,
+        campaign,
+        CampaignStatus::Cancelled,
+        UserId::new(),
+        4,
+    )
+    .await;
+    until(&world, campaign, "AWAITING_APPROVAL").await;
+    let open = gift(&world, campaign, 2500);
+    world.open(&open).await;
+    world.until(&open, "CANCELLED").await;
+    assert_eq!(
+        post(&world, campaign, "/pause", by).await.status(),
+        StatusCode::OK
+    );
+    let open = gift(&world, campaign, 2500);
+    world.open(&open).await;
+    world.until(&open, "CANCELLED").await;
+    assert_eq!(batch(&world, campaign).await["state"], "PAUSED");
+    assert_eq!(world.refunds(&much).await.len(), 0);
+}
+
+#[tokio::test]
+async fn what_is_on_its_way_back_is_not_due_any_more() {
+    let world = world().await;
+    let campaign = CampaignId::new();
+    let pending = world
+        .paid_gift(gift(&world, campaign, 2500), "pm_card_pendingRefund")
+        .await;
+    let partly = world
+        .paid_gift(gift(&world, campaign, 2000), "pm_card_pendingRefund")
+        .await;
+    world.refunded(&partly, Some(500)).await;
+    world.campaign(campaign, UserId::new(), "SUSPENDED").await;
+    let dry = batch(&world, campaign).await;
+    assert_eq!(
+        (&dry["due_count"], &dry["due_minor"]),
+        (&json!(2), &json!(4000))
+    );
+    let ordered = post(&world, campaign, "", UserId::new()).await;
+    assert_eq!(ordered.status(), StatusCode::CREATED);
+    let done = until(&world, campaign, "DONE").await;
+    assert_eq!(
+        (&done["due_count"], &done["due_minor"]),
+        (&json!(0), &json!(0))
+    );
+    assert_eq!(world.amounts(&pending).await.2, 0, "it is still on its way");
+}
+
+#[tokio::test]
+async fn a_gift_that_the_bank_took_for_good_is_no_part_of_what_goes_back() {
+    let world = world().await;
+    let campaign = CampaignId::new();
+    let lost = paid(&world, campaign, 2500).await;
+    let dispute = world.complain(&lost, &json!({})).await;
+    world.rule(&dispute, "lost").await;
+    world.nudge(&lost).await;
+    world.until_amounts(&lost, "CAPTURED", 0, 2500).await;
+    tell(
+        &world,
+        campaign,
+        CampaignStatus::Cancelled,
+        UserId::new(),
+        4,
+    )
+    .await;
+    let done = until(&world, campaign, "DONE").await;
+    assert_eq!(
+        (&done["planned_count"], &done["due_count"]),
+        (&json!(0), &json!(0))
+    );
+    assert_eq!(world.refunds(&lost).await.len(), 0);
 }
 
 #[tokio::test]

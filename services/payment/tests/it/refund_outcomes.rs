@@ -314,3 +314,37 @@ async fn news_of_money_that_goes_back_of_an_unknown_intent_are_kept_and_move_not
         assert_eq!(world.verdict(&event(object)).await, verdict);
     }
 }
+
+#[tokio::test]
+async fn a_refund_that_the_provider_knows_rests_longer_than_a_call_without_an_answer() {
+    let world = World::of(Plan {
+        cadences: Cadences {
+            resolve_at_most: Duration::from_millis(200),
+            ..Cadences::default()
+        },
+        ..soon()
+    })
+    .await;
+    let paid = world.paid(2500, "pm_card_pendingRefund").await;
+    world.refunded(&paid, None).await;
+    eventually("the provider knows it", async || {
+        let refunds = world.refunds(&paid).await;
+        refunds[0]["psp_refund"].is_string().then_some(())
+    })
+    .await;
+    sqlx::query("update refunds set retry_at = $1, tries = 20")
+        .bind(world.clock.now())
+        .execute(&world.pool)
+        .await
+        .unwrap();
+    let soon = world.clock.now() + chrono::Duration::minutes(5);
+    eventually("it is looked at and rests", async || {
+        let rests: bool = sqlx::query_scalar("select retry_at > $1 from refunds where tries > 20")
+            .bind(soon)
+            .fetch_optional(&world.pool)
+            .await
+            .unwrap()?;
+        rests.then_some(())
+    })
+    .await;
+}

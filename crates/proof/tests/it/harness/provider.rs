@@ -102,6 +102,13 @@ impl Provider {
         charges.iter().filter(of_payment).cloned().collect()
     }
 
+    /// Every refund of the charge of an intent, as the provider lists them.
+    pub async fn refunds_of(&self, intent: &Intent) -> Vec<Value> {
+        let path = format!("/v1/refunds?payment_intent={}&limit=100", intent.id);
+        let refunds = self.get(&path).await;
+        refunds["data"].as_array().expect("a list").clone()
+    }
+
     /// The events of an intent, in the order in which they came about.
     pub async fn events_of(&self, intent: &str) -> Vec<Event> {
         let text = |value: &Value| value.as_str().expect("a text").to_owned();

@@ -85,7 +85,8 @@ pub async fn expire(
     Ok(done.rows_affected())
 }
 
-/// Takes payments that were called off and whose time to ask has come; whoever takes one has it until `again`.
+/// Takes payments that were called off and whose time to ask has come, those of donors before all others; whoever takes
+/// one has it until `again`.
 pub async fn take_endings(
     executor: impl PgExecutor<'_>,
     now: DateTime<Utc>,
@@ -95,7 +96,7 @@ pub async fn take_endings(
     let taken: Vec<Uuid> = sqlx::query_scalar(
         "update payments p set ending_at = $2
          from (select payment_id from payments where ending_at <= $1
-               order by ending_at limit $3 for update skip locked) due
+               order by (ending <> 'DONOR'), ending_at limit $3 for update skip locked) due
          where p.payment_id = due.payment_id
          returning p.payment_id",
     )

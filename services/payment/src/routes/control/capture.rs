@@ -8,7 +8,6 @@ use common::{
     ids::PaymentId,
     money::Money,
     openapi::IdempotencyKey,
-    payment::State as Stands,
 };
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -16,15 +15,15 @@ use utoipa::ToSchema;
 use super::answer;
 use crate::{
     App,
-    control::find,
     error::Error,
     holds::{self, Wish},
     routes::view::View,
 };
 
 chassis::problems!(Refusals:
+    402 payment_declined,
     409 invalid_transition,
-    422 invalid_amount,
+    422 invalid_amount payment_refused,
     503 psp_unavailable charging_paused,
 );
 
@@ -60,18 +59,12 @@ pub async fn capture(
     if app.switch.is_paused(app.db.pool()).await? {
         return Err(Error::ChargingPaused);
     }
-    let payment = find(&app, id).await?;
-    if let Some(amount) = body.amount
-        && amount.currency != payment.amount.currency
-    {
-        return Err(Error::CaptureAmount);
-    }
     let wish = Wish {
-        amount: body.amount.map(|amount| amount.minor),
+        amount: body.amount,
         by: Some(by.user_id),
-        scope: Some(claim.scope()),
+        claim: Some(claim.clone()),
     };
     let payment = holds::capture(&app, id, &wish).await?;
     tracing::info!(payment.id = %id, user.id = %by.user_id, state = %payment.state, "a capture was asked for");
-    answer(&app, &claim, &payment, Stands::Captured).await
+    answer(&app, &claim, &payment, payment.captured > 0).await
 }

@@ -34,21 +34,16 @@ pub fn keyed() -> OpenApiRouter<App> {
         .routes(routes!(charging::put))
 }
 
-/// Answers with the payment: 200 once it stands in `wanted`, 202 while the provider has not answered. Only what is done
-/// is stored under the key: the same request later tells how it went.
+/// Answers with the payment: 200 once it is `done`, whatever has become of the payment since, and 202 while the provider
+/// has not answered. Only what is done is stored under the key: the same request later tells how it went.
 ///
 /// # Errors
 /// 409 where the payment went another way.
-async fn answer(
-    app: &App,
-    claim: &Claim,
-    payment: &Payment,
-    wanted: State,
-) -> Result<Reply, Error> {
-    if payment.state == State::Authorized {
+async fn answer(app: &App, claim: &Claim, payment: &Payment, done: bool) -> Result<Reply, Error> {
+    if !done && payment.state == State::Authorized {
         return Ok(Reply::json(StatusCode::ACCEPTED, &View::from(payment)));
     }
-    if payment.state != wanted {
+    if !done {
         return Err(Error::InvalidTransition);
     }
     let reply = Reply::json(StatusCode::OK, &View::from(payment));

@@ -40,5 +40,6 @@ pub async fn void(
     }
     let payment = holds::void(&app, id).await?;
     tracing::info!(payment.id = %id, user.id = %by.user_id, state = %payment.state, "a void was asked for");
-    answer(&app, &claim, &payment, Stands::Cancelled).await
+    let done = payment.state == Stands::Cancelled;
+    answer(&app, &claim, &payment, done).await
 }

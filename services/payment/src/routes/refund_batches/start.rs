@@ -25,7 +25,8 @@ chassis::problems!(Refusals:
 
 /// Orders that what a suspended campaign took goes back. For admins.
 ///
-/// A campaign that was called off needs no order: its batch is there by itself.
+/// The order is about this suspension: once the campaign goes on it is over. A campaign that was called off needs no
+/// order: its batch is there by itself.
 #[utoipa::path(
     post, path = "/api/admin/refund-batches/{campaign_id}", tag = "admin", operation_id = "start_refund_batch",
     params(("campaign_id" = CampaignId, Path, description = "the campaign"), IdempotencyKey), security(("bearer" = ["ADMIN"])),
@@ -57,6 +58,7 @@ async fn order(app: &App, claim: &Claim, by: UserId, id: CampaignId) -> Result<R
     let batch = Batch {
         campaign_id: id,
         cause: BatchCause::Ordered,
+        campaign_version: Some(campaign.version),
         state: BatchState::Planned,
         planned_count: None,
         planned_minor: None,

@@ -35,7 +35,7 @@ pub async fn approve(
     make(&app, &claim, by.user_id, id, Turn::Approve).await
 }
 
-/// Stops a batch; what is on its way arrives. For admins.
+/// Stops the refunds of a batch; what is on its way arrives. For admins.
 #[utoipa::path(
     post, path = "/api/admin/refund-batches/{campaign_id}/pause", tag = "admin", operation_id = "pause_refund_batch",
     params(("campaign_id" = CampaignId, Path, description = "the campaign"), IdempotencyKey), security(("bearer" = ["ADMIN"])),
@@ -50,7 +50,7 @@ pub async fn pause(
     make(&app, &claim, by.user_id, id, Turn::Pause).await
 }
 
-/// Lets a batch go on; it is planned anew. For admins.
+/// Lets a batch go on; it is planned anew, and approved anew where that is needed. For admins.
 #[utoipa::path(
     post, path = "/api/admin/refund-batches/{campaign_id}/resume", tag = "admin", operation_id = "resume_refund_batch",
     params(("campaign_id" = CampaignId, Path, description = "the campaign"), IdempotencyKey), security(("bearer" = ["ADMIN"])),
@@ -89,9 +89,9 @@ async fn attempt(
 ) -> Result<Reply, Error> {
     let mut tx = app.db.begin().await?;
     let mut batch = batches::lock(&mut tx, id).await?.ok_or(Error::NotFound)?;
-    let (was, now) = (batch.state, app.clock.now());
+    let now = app.clock.now();
     batch.turn(turn, by, now)?;
-    batches::save(&mut *tx, &batch, was, now).await?;
+    batches::turn(&mut tx, &batch, now).await?;
     let from = app.settings.pace.approval_from;
     let view = View::of(app.db.pool(), id, Some(&batch), from).await?;
     let reply = Reply::json(StatusCode::OK, &view);

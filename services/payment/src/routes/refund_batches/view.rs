@@ -12,7 +12,6 @@ use utoipa::ToSchema;
 use crate::{
     db::batches::{self, Sum},
     domain::{Batch, BatchCause, BatchState},
-    standing,
 };
 
 /// What giving a campaign's gifts back comes to, and how far it is.
@@ -25,7 +24,7 @@ pub struct View {
     cause: Option<BatchCause>,
     /// What runs without an approval, in minor units.
     approval_from: i64,
-    /// How many payments are still to be refunded.
+    /// How many payments are still to be refunded: those whose refund is on its way are not among them.
     due_count: i64,
     /// How much that is, in minor units.
     due_minor: i64,
@@ -75,7 +74,7 @@ impl View {
     ) -> Result<Self, sqlx::Error> {
         let payments = batches::payments(executor, campaign_id).await?;
         let refunds = batches::refunds(executor, campaign_id).await?;
-        let (due_count, due_minor) = standing::due(&payments);
+        let (due_count, due_minor) = batches::due(executor, campaign_id).await?;
         Ok(Self {
             campaign_id,
             state: batch.map(|batch| batch.state),
