@@ -284,7 +284,7 @@ fn charge(object: Option<&RawValue>) -> About {
 }
 
 /// Printable ASCII without spaces, of a length that an index takes.
-fn is_name(text: &str) -> bool {
+pub fn is_name(text: &str) -> bool {
     (1..=255).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 

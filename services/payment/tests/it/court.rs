@@ -345,3 +345,24 @@ async fn a_decline_and_then_success_on_the_same_intent_is_one_charge() {
         )]
     );
 }
+
+#[tokio::test]
+async fn a_delivery_that_finds_its_payment_locked_is_to_be_sent_again() {
+    let world = World::start().await;
+    let gift = world.gift();
+    let intent = world.open(&gift).await.intent;
+    let mut holder = world.pool.acquire().await.unwrap();
+    holder.execute("begin").await.unwrap();
+    sqlx::query("select from payments where payment_id = $1 for update")
+        .bind(gift.payment_id.get())
+        .execute(&mut *holder)
+        .await
+        .unwrap();
+    let event = gift.captured(&intent);
+    let refused = world.deliver(&event).await;
+    assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(refused.headers()["retry-after"], "1");
+    assert_eq!(problem_code(refused).await, "overloaded");
+    holder.execute("rollback").await.unwrap();
+    assert_eq!(world.verdict(&event).await, "IMPLIED");
+}
