@@ -20,6 +20,8 @@ pub const INTENT_MISMATCH: &str = "intent_mismatch";
 pub const SECOND_INTENT: &str = "second_intent";
 /// The provider does not accept our key or our requests.
 pub const PSP_MISCONFIGURED: &str = "psp_misconfigured";
+/// A delivery waited in vain for its payment to become known.
+pub const UNKNOWN_PAYMENT: &str = "webhook_unknown_payment";
 /// The provider took money that nobody asked for.
 pub const SUSPENSE: &str = "suspense";
 

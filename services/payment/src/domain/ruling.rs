@@ -68,9 +68,14 @@ impl Verdict {
     pub const fn alarm(self) -> Option<&'static str> {
         match self {
             Self::Conflict => Some("webhook_conflict"),
-            Self::Parked => Some("webhook_unknown_payment"),
             Self::Quarantined => Some("webhook_quarantined"),
-            Self::Applied | Self::Implied | Self::Duplicate | Self::Stale | Self::Ignored => None,
+            // What is parked is matched later, or given up with an alarm of its own.
+            Self::Applied
+            | Self::Implied
+            | Self::Duplicate
+            | Self::Stale
+            | Self::Parked
+            | Self::Ignored => None,
         }
     }
 }

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use payment::Cadences;
-use serde_json::json;
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
 use testkit::eventually;
 
 use crate::{
@@ -55,6 +56,19 @@ async fn parked(world: &World) -> i64 {
         .unwrap()
 }
 
+async fn metrics(world: &World) -> String {
+    let request = world.service.client.get(world.service.at("/metrics"));
+    request.send().await.unwrap().text().await.unwrap()
+}
+
+/// How often it was told loudly that an event is about nobody's payment; none where it never was.
+async fn alarm(world: &World) -> Option<String> {
+    let metrics = metrics(world).await;
+    let alarm = r#"payment_alarms_total{kind="webhook_unknown_payment"} "#;
+    let told = metrics.lines().find_map(|line| line.strip_prefix(alarm));
+    told.map(str::to_owned)
+}
+
 /// A payment whose row is not there yet, though the provider has taken its money.
 async fn faster_than_its_payment(world: &World) -> (Gift, String, String) {
     let gift = world.gift();
@@ -93,6 +107,11 @@ async fn a_parked_event_has_its_effect_once_when_its_payment_is_there() {
         [(1, "IMPLIED".to_owned(), "payment known".to_owned())]
     );
     assert_eq!(parked(&world).await, 0);
+    let told = r#"webhook_verdicts_total{verdict="IMPLIED"} 1"#;
+    eventually("it is counted", async || {
+        metrics(&world).await.contains(told).then_some(())
+    })
+    .await;
     let first = world.stored_verdict(&event).await;
     assert_eq!(
         first.as_deref(),
@@ -119,6 +138,7 @@ async fn a_parked_event_whose_payment_does_not_come_is_a_matter_for_a_person_unt
     })
     .await;
     assert_eq!(matters_amount(&world, &event).await, (2500, "USD".into()));
+    eventually("it is an alarm", async || alarm(&world).await).await;
     payment_comes(&world).await;
     world.until(&gift, "CAPTURED").await;
     eventually("nobody is asked any more", async || {
@@ -138,4 +158,41 @@ async fn an_event_of_nobody_is_parked_once_however_often_it_comes() {
     assert_eq!(world.verdict(&event).await, "PARKED");
     assert_eq!(world.verdict(&event).await, "DUPLICATE");
     assert_eq!(parked(&world).await, 1);
+    assert_eq!(alarm(&world).await, None, "its payment may still come");
+}
+
+#[tokio::test]
+async fn a_parked_event_that_a_person_has_closed_stays_closed_and_can_be_replayed() {
+    let world = world(Cadences {
+        parked_for: Duration::from_millis(300),
+        ..brisk()
+    })
+    .await;
+    let (gift, event, _) = faster_than_its_payment(&world).await;
+    eventually("a person is asked", async || {
+        open_matter(&world, "PARKED", &event).await
+    })
+    .await;
+    let path = format!("/api/admin/exceptions/PARKED/{event}/close");
+    let note = json!({"note": "of an intent that was made by hand"});
+    let closed = world.admin(Method::POST, &path, &note).await;
+    assert_eq!(closed.status(), StatusCode::OK);
+    assert_eq!(parked(&world).await, 0);
+    // Those who judge what is parked have come by since: another event was judged again.
+    let told = json!({"status": "succeeded", "amount_received": 2500, "metadata": {}});
+    let other = gift.news("payment_intent.succeeded", "pi_of_nobody", &told);
+    assert_eq!(world.verdict(&other).await, "PARKED");
+    let other = other["id"].as_str().unwrap();
+    eventually("a person is asked about another", async || {
+        open_matter(&world, "PARKED", other).await
+    })
+    .await;
+    assert_eq!(open_matter(&world, "PARKED", &event).await, None);
+    payment_comes(&world).await;
+    let path = format!("/api/admin/webhooks/{event}/replay?dry_run=false");
+    let replayed = world.admin(Method::POST, &path, &Value::Null).await;
+    assert_eq!(replayed.status(), StatusCode::OK);
+    assert_eq!(world.state(&gift).await, "CAPTURED");
+    let told = r#"webhook_verdicts_total{verdict="IMPLIED"} 1"#;
+    assert!(metrics(&world).await.contains(told), "a replay is counted");
 }
