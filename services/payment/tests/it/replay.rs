@@ -105,6 +105,7 @@ async fn a_replay_acts_once_and_is_signed_by_the_admin() {
 async fn two_replays_of_one_event_at_once_are_two_verdicts() {
     let world = World::start().await;
     let event = json!({"id": "evt_of_tomorrow", "type": "type.of_tomorrow"});
+    let before = ignored(&world).await;
     for round in 1..=10 {
         assert!(["IGNORED", "DUPLICATE"].contains(&world.verdict(&event).await.as_str()));
         let twice = futures::join!(
@@ -116,6 +117,17 @@ async fn two_replays_of_one_event_at_once_are_two_verdicts() {
         let detail = get(&world, &format!("{PATH}/{}", id(&event))).await;
         assert_eq!(detail["rulings"].as_array().unwrap().len(), 2 * round);
     }
+    // More than all other tests of this process can have added meanwhile.
+    assert!(ignored(&world).await >= before + 20, "each is counted");
+}
+
+/// How many deliveries were counted that concern no payment.
+async fn ignored(world: &World) -> u64 {
+    let request = world.service.client.get(world.service.at("/metrics"));
+    let metrics = request.send().await.unwrap().text().await.unwrap();
+    let counted = r#"webhook_verdicts_total{verdict="IGNORED"} "#;
+    let counted = metrics.lines().find_map(|line| line.strip_prefix(counted));
+    counted.map_or(0, |count| count.parse().unwrap())
 }
 
 #[tokio::test]

@@ -282,3 +282,12 @@ fn the_call_is_a_function_of_the_pledge_alone() {
     );
     assert_eq!(form, expected);
 }
+
+#[test]
+fn what_may_only_be_early_is_no_alarm_yet() {
+    let loud: Vec<Verdict> = Verdict::ALL
+        .into_iter()
+        .filter(|verdict| verdict.alarm().is_some())
+        .collect();
+    assert_eq!(loud, [Verdict::Conflict, Verdict::Quarantined]);
+}
