@@ -20,11 +20,20 @@ pub const INTENT_MISMATCH: &str = "intent_mismatch";
 pub const SECOND_INTENT: &str = "second_intent";
 /// The provider does not accept our key or our requests.
 pub const PSP_MISCONFIGURED: &str = "psp_misconfigured";
+/// A delivery waited in vain for its payment to become known.
+pub const UNKNOWN_PAYMENT: &str = "webhook_unknown_payment";
 /// The provider took money that nobody asked for.
 pub const SUSPENSE: &str = "suspense";
 
 /// A set of ledger entries does not sum to zero, behind the database's back.
 pub const LEDGER_IMBALANCE: &str = "ledger_imbalance";
+
+/// Counts from nought what an alert watches: it sees an increase, and there is none to what was never there.
+pub fn prepare() {
+    for kind in [INTENT_MISMATCH, SECOND_INTENT, PSP_MISCONFIGURED] {
+        ALARMS.with_label_values(&[kind]).inc_by(0);
+    }
+}
 
 /// Raises an alarm: a count that an alert watches, and a line in the log.
 pub fn raise(kind: &'static str, payment_id: Option<PaymentId>, detail: &str) {

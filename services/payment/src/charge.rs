@@ -21,10 +21,10 @@ use crate::{
     alarm,
     config::Psp,
     db::{
-        lookup,
+        exceptions, lookup,
         payments::{self, NewPayment, Saved},
     },
-    domain::{Called, Decline, Origin, Outcome, Payment, Told},
+    domain::{Called, Decline, Exception, Kind, Origin, Outcome, Payment, Told},
     error::Error,
     opening::{New, Opened, Opening, Openings},
     provider::{Failure, Intent, Stripe},
@@ -157,7 +157,8 @@ impl Charges {
     /// The intent of a payment, whether or not it can still be paid; a new one is not recorded yet.
     ///
     /// # Errors
-    /// 402 or 422 when the provider refuses for good, 503 when it does not answer.
+    /// 402 or 422 when the provider refuses for good, 503 when it does not answer, or with another intent than the one
+    /// asked for.
     pub async fn ask_anyway(&self, called: Box<Called>) -> Result<Asked, Error> {
         let Called { payment, mut call } = *called;
         let id = payment.payment_id;
@@ -166,7 +167,7 @@ impl Charges {
         }
         if let Some(known) = &payment.provider_ref {
             return match self.psp.intent(known).await {
-                Ok(intent) => self.check(payment, intent),
+                Ok(intent) => self.check(payment, intent).await,
                 Err(failure) => {
                     note(id, &failure);
                     Err(Error::PspUnavailable)
@@ -176,7 +177,7 @@ impl Charges {
         match self.psp.open(&call).await {
             Ok(intent) => {
                 chassis::failpoint!("payment.after_intent_created");
-                self.check(payment, intent)
+                self.check(payment, intent).await
             }
             Err(failure) => Err(self.unanswered(id, failure).await?),
         }
@@ -218,7 +219,7 @@ impl Charges {
     /// # Errors
     /// When it is not the one asked for, or another is recorded already.
     pub async fn adopt(&self, payment: Payment, intent: Intent) -> Result<(), Error> {
-        let asked = self.check(payment, intent)?;
+        let asked = self.check(payment, intent).await?;
         self.finish(&asked, None).await?;
         Ok(())
     }
@@ -245,22 +246,29 @@ impl Charges {
         format!("{}/{}?{query}", self.checkout_url, intent.id)
     }
 
-    /// The provider's answers are checked as its webhooks are.
-    fn check(&self, payment: Payment, intent: Intent) -> Result<Asked, Error> {
+    /// The provider's answers are checked as its webhooks are: another intent than the one asked for is a matter for a
+    /// person, and nobody is sent to pay it.
+    async fn check(&self, payment: Payment, intent: Intent) -> Result<Asked, Error> {
         let asked_for = (payment.amount.minor, payment.amount.currency.as_str());
         let currency = intent.currency.to_uppercase();
         if (intent.amount, currency.as_str()) == asked_for && intent.livemode == self.livemode {
             return Ok(Asked { payment, intent });
         }
-        let id = Some(payment.payment_id);
-        alarm::raise(
-            alarm::INTENT_MISMATCH,
-            id,
-            "not the amount, currency or mode asked for",
-        );
-        Err(Error::Internal(
-            "the provider's intent is not the one asked for".to_owned(),
-        ))
+        let id = payment.payment_id;
+        let why = "not the amount, currency or mode asked for";
+        alarm::raise(alarm::INTENT_MISMATCH, Some(id), why);
+        let matter = Exception {
+            kind: Kind::Conflict,
+            subject: id.to_string(),
+            payment_id: Some(id),
+            amount: Some(payment.amount),
+            detail: format!("the provider's intent {}: {why}", intent.id),
+            due_at: None,
+        };
+        let mut tx = self.db.begin().await?;
+        exceptions::open(&mut tx, &[matter], self.clock.now()).await?;
+        tx.commit().await?;
+        Err(Error::IntentMismatch)
     }
 
     /// What a call without an intent means for the payment, and for the reply.

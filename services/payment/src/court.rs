@@ -13,9 +13,9 @@ use common::{group_commit::Batch, ids::PaymentId, payment::State};
 use sqlx::PgConnection;
 
 use crate::{
-    db::{exceptions, lookup, parked, payments, webhooks},
+    db::{captures, exceptions, lookup, parked, payments, webhooks},
     delivery::{Delivery, Judged, Source},
-    domain::{About, Diff, Exception, Payment, Ruling, Side, Verdict, rule},
+    domain::{About, Diff, Exception, Payment, Ruling, Side, Verdict, What, rule},
     transition::{self, Made},
     verdict::{Ruled, doubt, revise, row},
 };
@@ -102,6 +102,8 @@ struct Docket {
     by_intent: HashMap<String, usize>,
     known: HashSet<String>,
     standing: HashMap<String, webhooks::Standing>,
+    /// How much is to be taken by the captures that were ordered, where a delivery tells of less than the whole.
+    ordered: HashMap<PaymentId, i64>,
 }
 
 /// A locked payment, and the version at which it was locked.
@@ -141,12 +143,21 @@ impl Docket {
             .map(|item| item.notice.event_id.as_str())
             .collect();
         let standing = webhooks::standing(connection, &again).await?;
+        let in_part =
+            news().any(|news| matches!(news.what, What::Captured { taken } if taken < news.amount));
+        let ids: Vec<PaymentId> = locked.iter().map(|payment| payment.payment_id).collect();
+        let ordered = if in_part {
+            captures::ordered(connection, &ids).await?
+        } else {
+            HashMap::new()
+        };
         let mut docket = Self {
             payments: Vec::with_capacity(locked.len()),
             by_id: HashMap::new(),
             by_intent: HashMap::new(),
             known,
             standing,
+            ordered,
         };
         for (at, payment) in locked.into_iter().enumerate() {
             docket.by_id.insert(payment.payment_id, at);
@@ -217,7 +228,8 @@ impl Docket {
         if !chassis::guard!("transition") {
             held.payment.state = State::Pending;
         }
-        let ruling = rule(&mut held.payment, news, now);
+        let ordered = self.ordered.get(&held.payment.payment_id).copied();
+        let ruling = rule(&mut held.payment, news, ordered, now);
         if let (false, Some(intent)) = (known_before, &held.payment.provider_ref) {
             held.changed = true;
             self.by_intent.insert(intent.clone(), at);

@@ -40,6 +40,9 @@ pub enum Error {
     /// The provider gave no answer; the same request may go through in a moment.
     #[error("provider unavailable")]
     PspUnavailable,
+    /// The provider's intent is not the one that was asked for: nobody pays it until a person has looked.
+    #[error("the provider's intent is not the one asked for")]
+    IntentMismatch,
     /// A delivery that is not signed by the provider, or not now.
     #[error("bad signature")]
     BadSignature,
@@ -139,7 +142,7 @@ impl From<Error> for Problem {
                 "payment_refused",
                 format!("the payment provider does not take such a payment: {code}"),
             ),
-            Error::PspUnavailable => problem(
+            Error::PspUnavailable | Error::IntentMismatch => problem(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "psp_unavailable",
                 "the payment provider does not answer just now; the payment is kept, try again",

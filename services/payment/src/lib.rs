@@ -109,6 +109,7 @@ const HEARD: [topics::Topic; 2] = [topics::PLEDGE, topics::CAMPAIGN];
 pub async fn run(config: Config, listener: TcpListener, life: Lifecycle) -> anyhow::Result<()> {
     let verifier =
         Verifier::new(&config.jwt_public_keys, config.clock.clone()).map_err(anyhow::Error::msg)?;
+    alarm::prepare();
     let db = Db::connect(&config.db, &MIGRATOR, &life).await?;
     let cache = Cache::connect(&config.cache)?;
     let kafka = Kafka::new(&config.kafka);

@@ -1,5 +1,5 @@
-//! Deliveries that were not believed, or could not be read: a few of the newest are kept, so that a person can see what somebody tries. They
-//! are counted all, and nothing is ever concluded from them.
+//! Deliveries that were not believed, or could not be read: a few of the newest are kept, with their headers, so that a
+//! person can see what somebody tries. They are counted all, and nothing is ever concluded from them.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -13,7 +13,15 @@ const A_MINUTE: u32 = 60;
 /// How much of a body is kept, in bytes.
 const BODY: usize = 64 * 1024;
 /// What their bodies are sealed for: they have no id of their own.
-const OWNER: &[u8] = b"rejected webhook";
+pub const OWNER: &[u8] = b"rejected webhook";
+
+/// What stands before the slot in a rejected delivery's id.
+const ID: &str = "rejected_";
+
+/// Where the rejected delivery with this id is kept; none for every other id.
+pub fn slot(id: &str) -> Option<i32> {
+    id.strip_prefix(ID)?.parse().ok()
+}
 
 /// How many were kept in the minute that runs.
 #[derive(Default)]

@@ -4,7 +4,7 @@ use crate::{
     app::App,
     db::webhook_log,
     delivery::{Delivery, Source},
-    domain::Notice,
+    domain::{Notice, is_name},
     error::Error,
 };
 
@@ -18,6 +18,9 @@ pub async fn load(
     source: Source,
     trace_id: Option<String>,
 ) -> Result<Option<Delivery>, Error> {
+    if !is_name(event) {
+        return Ok(None);
+    }
     let Some(kept) = webhook_log::find(app.db.pool(), event).await? else {
         return Ok(None);
     };

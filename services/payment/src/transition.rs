@@ -14,6 +14,7 @@ use crate::{
     },
     domain::{Change, Ending, Payment},
     ledger::{self, Booked},
+    velocity,
 };
 
 /// How often one intent may be declined: after that it is cancelled.
@@ -102,13 +103,16 @@ pub async fn write(
     payments::save(connection, saved).await?;
     transitions::insert_all(connection, &steps).await?;
     attempts::insert_all(connection, &declined).await?;
-    let tried: Vec<PaymentId> = declined
-        .iter()
-        .map(|declined| declined.payment_id)
-        .collect();
-    let spent = attempts::spent(connection, &tried, TRIES).await?;
     if let Some(last) = declined.last() {
+        let tried: Vec<PaymentId> = declined
+            .iter()
+            .map(|declined| declined.payment_id)
+            .collect();
+        let for_good = declined.iter().filter(|tried| tried.decline.is_final());
+        let mut spent = attempts::spent(connection, &tried, TRIES).await?;
+        spent.extend(for_good.map(|declined| declined.payment_id));
         payments::end(connection, &spent, Ending::Declines, last.at).await?;
+        velocity::stop(connection, &tried, last.at).await?;
     }
     ledger::write(connection, &booked).await?;
     outbox::insert_all(connection, &told).await

@@ -1,18 +1,22 @@
 //! Too many declined tries in an hour, from one donor, one network or with one card: no further payment is opened for
-//! them, so that nobody tries stolen cards here. Only banks' declines count, never a failure of ours or the provider's.
+//! them, and what they have open is called off, so that nobody tries stolen cards here. Only banks' declines count, never a failure of ours or the provider's.
 
 use std::net::{IpAddr, Ipv6Addr};
 
 use chassis::clock::Clock;
 use chrono::{DateTime, Duration, Utc};
-use common::group_commit::Batch;
+use common::{group_commit::Batch, ids::PaymentId};
 use hmac::{Hmac, KeyInit as _, Mac};
 use http::HeaderMap;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
 use sqlx::PgConnection;
 
-use crate::{app::App, db::attempts, error::Error};
+use crate::{
+    app::App,
+    db::{attempts, payments},
+    error::Error,
+};
 
 /// How many declines are allowed within an hour.
 const LIMIT: i64 = 5;
@@ -92,6 +96,20 @@ impl Batch for Declines {
             .map(|at| at.map(|at| at + WINDOW))
             .collect())
     }
+}
+
+/// Calls off what the payers of these payments, which were declined just now, have open, where the limit is reached.
+///
+/// # Errors
+/// When the database refuses; nothing of the transaction may stand then.
+pub async fn stop(
+    connection: &mut PgConnection,
+    declined: &[PaymentId],
+    now: DateTime<Utc>,
+) -> Result<(), sqlx::Error> {
+    let since = now - WINDOW;
+    let stopped = attempts::stopped(&mut *connection, declined, since, LIMIT).await?;
+    payments::end_of(connection, &stopped, now).await
 }
 
 /// Lets a payer pass, or says when to come again.

@@ -50,17 +50,20 @@ const TWICE_CHARGED: &str = "
     select pledge_id::text from psp_intents where pledge_id is not null and taken > refunded
     group by pledge_id having count(*) > 1 order by 1";
 
-/// What waits in suspense is what the provider took, and it is booked nowhere else; back it went at the provider, too.
+/// What waits in suspense is what the provider took, and it is booked nowhere else; back it went at the provider, too,
+/// unless it is in suspense once more since.
 const SUSPENDED_OTHERWISE: &str = "
     select s.psp_object
     from payment.ledger_sets s
     join payment.ledger_entries e on e.set_id = s.set_id and e.account = 'psp_receivable'
-    left join psp_intents i on i.intent = s.psp_object
+    left join psp_intents i on i.intent = split_part(s.psp_object, ':', 1)
     left join payment.payments p on p.payment_id = s.payment_id
     where (s.effect = 'suspense'
            and ((i.taken, i.currency) is distinct from (e.amount_minor, e.currency)
                 or p.captured_minor is distinct from 0))
-       or (s.effect = 'suspense_resolved' and i.refunded is distinct from -e.amount_minor)
+       or (s.effect = 'suspense_resolved' and i.refunded is distinct from -e.amount_minor
+           and not exists (select from payment.ledger_sets l
+                           where l.payment_id = s.payment_id and l.effect = 'suspense' and l.set_id > s.set_id))
     order by 1";
 
 /// Late money that does not revive its payment goes back once, whatever becomes of that refund at the bank.

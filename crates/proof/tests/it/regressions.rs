@@ -558,6 +558,11 @@ fn b10_a_signed_webhook_is_believed_only_as_far_as_our_own_record() {
                 "QUARANTINED",
             ),
             (
+                "less taken than asked for",
+                with(json!({ "amount_received": 999 })),
+                "CONFLICT",
+            ),
+            (
                 "nothing taken",
                 with(json!({ "amount_received": 0 })),
                 "QUARANTINED",

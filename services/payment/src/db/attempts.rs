@@ -114,3 +114,48 @@ pub async fn limits_reached(
     .fetch_all(executor)
     .await
 }
+
+/// Donors and networks that open no payment for now.
+#[derive(Default)]
+pub struct Stopped {
+    /// The donors.
+    pub donors: Vec<String>,
+    /// The networks.
+    pub clients: Vec<String>,
+}
+
+/// Who is stopped by declines of these payments: the donors and the networks behind them that have as many declines
+/// after `since` as `limit` says, and the last hundred who tried a card that has so many.
+pub async fn stopped(
+    executor: impl PgExecutor<'_>,
+    declined: &[PaymentId],
+    since: DateTime<Utc>,
+    limit: i64,
+) -> Result<Stopped, sqlx::Error> {
+    let stopped: Vec<(Option<String>, Option<String>)> = sqlx::query_as(
+        "with tried as (
+             select distinct donor_ref, client, fingerprint from payment_attempts where payment_id = any($1::uuid[])),
+         by_card as (
+             select who.donor_ref, who.client from (select distinct fingerprint from tried) card
+             cross join lateral (select donor_ref, client from payment_attempts a
+                                 where a.fingerprint = card.fingerprint and a.at > $2 order by at desc limit 100) who
+             where exists (select from payment_attempts a where a.fingerprint = card.fingerprint and a.at > $2
+                           offset $3::bigint - 1))
+         select donor_ref, null as client from (select distinct donor_ref from tried) donor
+         where exists (select from payment_attempts a where a.donor_ref = donor.donor_ref and a.at > $2 offset $3::bigint - 1)
+         union select null, client from (select distinct client from tried) network
+         where exists (select from payment_attempts a where a.client = network.client and a.at > $2 offset $3::bigint - 1)
+         union select donor_ref, client from by_card",
+    )
+    .bind(declined.iter().map(|id| id.get()).collect::<Vec<_>>())
+    .bind(since)
+    .bind(limit)
+    .fetch_all(executor)
+    .await?;
+    let mut all = Stopped::default();
+    for (donor, client) in stopped {
+        all.donors.extend(donor);
+        all.clients.extend(client);
+    }
+    Ok(all)
+}

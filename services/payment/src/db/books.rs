@@ -260,3 +260,16 @@ pub async fn has(
     .fetch_one(executor)
     .await
 }
+
+/// How often a payment has this effect in the books.
+pub async fn times(
+    executor: impl PgExecutor<'_>,
+    payment: PaymentId,
+    effect: Effect,
+) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar("select count(*) from ledger_sets where payment_id = $1 and effect = $2")
+        .bind(payment.get())
+        .bind(effect.as_str())
+        .fetch_one(executor)
+        .await
+}

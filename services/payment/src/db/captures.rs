@@ -1,5 +1,7 @@
 //! Held money that is to be taken.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use common::ids::{PaymentId, UserId};
 use sqlx::{PgConnection, PgExecutor};
@@ -53,6 +55,21 @@ pub async fn find(
             refused,
         },
     ))
+}
+
+/// How much is to be taken of these payments, where that was written down and not refused.
+pub async fn ordered(
+    connection: &mut PgConnection,
+    ids: &[PaymentId],
+) -> Result<HashMap<PaymentId, i64>, sqlx::Error> {
+    let ordered: Vec<(Uuid, i64)> = sqlx::query_as(
+        "select payment_id, amount_minor from captures where payment_id = any($1::uuid[]) and refused is null",
+    )
+    .bind(ids.iter().map(|id| id.get()).collect::<Vec<_>>())
+    .fetch_all(connection)
+    .await?;
+    let typed = |(id, amount)| (PaymentId::from(id), amount);
+    Ok(ordered.into_iter().map(typed).collect())
 }
 
 /// Writes down that money is to be taken, in the place of a capture that was refused; the caller holds the payment's

@@ -88,6 +88,22 @@ pub async fn open(
     rows.into_iter().map(Matter::try_from).collect()
 }
 
+/// Which payment a matter concerns, if any, where it is there and open.
+pub async fn payment_of(
+    executor: impl PgExecutor<'_>,
+    kind: Kind,
+    subject: &str,
+) -> Result<Option<PaymentId>, sqlx::Error> {
+    let payment: Option<Option<Uuid>> = sqlx::query_scalar(
+        "select payment_id from exceptions where kind = $1 and subject = $2 and closed_at is null",
+    )
+    .bind(kind.as_str())
+    .bind(subject)
+    .fetch_optional(executor)
+    .await?;
+    Ok(payment.flatten().map(PaymentId::from))
+}
+
 /// Whether a matter is there, and if so whether it is open.
 pub async fn is_open(
     executor: impl PgExecutor<'_>,

@@ -54,18 +54,18 @@ pub async fn take_due(
     .await
 }
 
-/// Says when an event is judged next.
+/// Says when an event is judged next, and whether it is parked still: its matter may have been closed meanwhile.
 pub async fn again_at(
     executor: impl PgExecutor<'_>,
     event: &str,
     at: DateTime<Utc>,
-) -> Result<(), sqlx::Error> {
-    sqlx::query("update webhook_parked set retry_at = $2 where event_id = $1")
+) -> Result<bool, sqlx::Error> {
+    let done = sqlx::query("update webhook_parked set retry_at = $2 where event_id = $1")
         .bind(event)
         .bind(at)
         .execute(executor)
         .await?;
-    Ok(())
+    Ok(done.rows_affected() > 0)
 }
 
 /// Lets events go that have another verdict by now.

@@ -132,6 +132,23 @@ pub async fn rejected(
     .await
 }
 
+/// The delivery that was not believed and is kept in this slot.
+pub async fn find_rejected(
+    executor: impl PgExecutor<'_>,
+    slot: i32,
+) -> Result<Option<Whole>, sqlx::Error> {
+    sqlx::query_as(
+        "select 'rejected_' || slot as event_id, 'unknown' as kind, 'REJECTED' as verdict, reason as detail,
+                null::uuid as payment_id, null::jsonb as diff, 'delivered' as source, body,
+                coalesce(headers ->> 'stripe-signature', '') as signature, headers - 'stripe-signature' as headers,
+                trace_id, received_at, 0::bigint as came_again
+         from webhook_rejections where slot = $1",
+    )
+    .bind(slot)
+    .fetch_optional(executor)
+    .await
+}
+
 /// One event.
 pub async fn find(
     executor: impl PgExecutor<'_>,

@@ -104,7 +104,8 @@ pub struct Standing {
     pub rulings: i32,
 }
 
-/// How these events stand. Asked under the payments' locks.
+/// How these events stand. Asked under the payments' locks, and with the events locked as well: an event that concerns
+/// no payment of ours may be judged again by two at once.
 pub async fn standing(
     connection: &mut PgConnection,
     events: &[&str],
@@ -112,6 +113,14 @@ pub async fn standing(
     if events.is_empty() {
         return Ok(HashMap::new());
     }
+    sqlx::query(
+        "select from webhook_events where provider = $1 and event_id = any($2::text[]) order by event_id for update",
+    )
+    .bind(PROVIDER)
+    .bind(events)
+    .execute(&mut *connection)
+    .await?;
+    // Another statement, which sees what was decided while this one waited.
     let found: Vec<(String, bool, Option<Uuid>, i32)> = sqlx::query_as(
         "select e.event_id,
                 e.verdict in ('APPLIED', 'IMPLIED')

@@ -14,7 +14,7 @@ pub enum Ending {
     Admin,
     /// Its time ran out.
     Expired,
-    /// Too many tries were declined.
+    /// Too many tries were declined, or one for a reason that none gets over.
     Declines,
     /// The campaign was closed.
     CampaignClosed,
@@ -61,7 +61,7 @@ impl Ending {
             Self::Donor => "donor.cancelled",
             Self::Admin => "admin.cancelled",
             Self::Expired => "pledge.expired",
-            Self::Declines => "declined.too_often",
+            Self::Declines => "declined.for_good",
             Self::CampaignClosed => "campaign.closed",
         }
     }

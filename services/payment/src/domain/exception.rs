@@ -80,7 +80,7 @@ impl Kind {
             ),
             Self::Suspense => (
                 "decide_money",
-                "give the money back in the provider's dashboard, which ends the payment, or keep it and correct the books",
+                "give the money back in the provider's dashboard, or keep it, correct the books and close this: each ends the payment",
             ),
             Self::Reconciliation => (
                 "explain_difference",

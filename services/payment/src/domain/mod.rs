@@ -38,7 +38,7 @@ pub use halt::Halt;
 pub use ledger::{Account, Effect, Entry, EntrySet, Hold};
 pub use matching::{Entered, Fit, Settled, fit};
 pub use money_back::{Caused, File, Learned, Look, Post};
-pub use notice::{About, Decline, Malformed, News, Notice, What, is_reference};
+pub use notice::{About, Decline, Malformed, News, Notice, What, is_name, is_reference};
 pub use observed::{Observation, Seen, observe};
 pub use origin::Origin;
 pub use payment::{Change, PROVIDER, Payment, Told, Transition};

@@ -56,16 +56,18 @@ impl Post {
         Self::between(transaction, Effect::Settled, from, to, fee)
     }
 
-    /// The provider took money that nobody asked for.
-    pub fn suspense(intent: &str, taken: Money) -> Self {
+    /// The provider took money that nobody asked for, or has it back because it could not be given back: `before` says
+    /// how often it had gone back by then.
+    pub fn suspense(intent: &str, before: i64, taken: Money) -> Self {
         let (from, to) = (Account::Suspense, Account::PspReceivable);
-        Self::between(intent, Effect::Suspense, from, to, taken)
+        Self::between(&turn(intent, before), Effect::Suspense, from, to, taken)
     }
 
     /// That went back.
-    pub fn suspense_resolved(intent: &str, taken: Money) -> Self {
+    pub fn suspense_resolved(intent: &str, before: i64, taken: Money) -> Self {
         let (from, to) = (Account::PspReceivable, Account::Suspense);
-        Self::between(intent, Effect::SuspenseResolved, from, to, taken)
+        let effect = Effect::SuspenseResolved;
+        Self::between(&turn(intent, before), effect, from, to, taken)
     }
 
     /// The account `from` is credited, `to` is debited.
@@ -371,6 +373,15 @@ impl File {
             change,
             cause: back.cause,
         })
+    }
+}
+
+/// What a movement of suspended money is booked under: the intent, and from its second time on also which time that is.
+fn turn(intent: &str, before: i64) -> String {
+    if before == 0 {
+        intent.to_owned()
+    } else {
+        format!("{intent}:{before}")
     }
 }
 

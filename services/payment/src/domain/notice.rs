@@ -110,6 +110,17 @@ pub enum What {
     Cancelled(Option<String>),
 }
 
+/// The reasons after which no further try on the same intent is worth anything: the card was stolen, or the bank or the
+/// provider takes it for fraud.
+const FINAL: [&str; 6] = [
+    "fraudulent",
+    "lost_card",
+    "merchant_blacklist",
+    "pickup_card",
+    "security_violation",
+    "stolen_card",
+];
+
 /// A declined try.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Decline {
@@ -126,6 +137,12 @@ pub struct Decline {
 }
 
 impl Decline {
+    /// Whether the intent is not to be tried again, after this one decline.
+    pub fn is_final(&self) -> bool {
+        let reason = self.decline_code.as_deref();
+        reason.is_some_and(|reason| FINAL.contains(&reason))
+    }
+
     /// As snapshots tell it.
     pub fn failure(&self) -> Failure {
         Failure {
@@ -267,7 +284,7 @@ fn charge(object: Option<&RawValue>) -> About {
 }
 
 /// Printable ASCII without spaces, of a length that an index takes.
-fn is_name(text: &str) -> bool {
+pub fn is_name(text: &str) -> bool {
     (1..=255).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 

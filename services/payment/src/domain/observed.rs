@@ -6,7 +6,7 @@ use common::payment::{Event, Step};
 
 use super::{
     call::Outcome,
-    notice::{Decline, What},
+    notice::What,
     payment::{Change, Payment},
     ruling::{event_of, is_asked_for},
 };
@@ -28,8 +28,6 @@ pub struct Seen {
     pub capturable: i64,
     /// Why it was cancelled, if so.
     pub cancellation_reason: Option<String>,
-    /// Why its last try was declined, if so.
-    pub last_error: Option<Decline>,
 }
 
 /// What seeing an intent comes to.

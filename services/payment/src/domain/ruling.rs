@@ -68,9 +68,14 @@ impl Verdict {
     pub const fn alarm(self) -> Option<&'static str> {
         match self {
             Self::Conflict => Some("webhook_conflict"),
-            Self::Parked => Some("webhook_unknown_payment"),
             Self::Quarantined => Some("webhook_quarantined"),
-            Self::Applied | Self::Implied | Self::Duplicate | Self::Stale | Self::Ignored => None,
+            // What is parked is matched later, or given up with an alarm of its own.
+            Self::Applied
+            | Self::Implied
+            | Self::Duplicate
+            | Self::Stale
+            | Self::Parked
+            | Self::Ignored => None,
         }
     }
 }
@@ -100,8 +105,14 @@ impl Ruling {
 /// Decides what `news` do to `payment`, and does it.
 ///
 /// Amounts are not taken from the message alone: currency and amount must be the ones that we asked for, and no more
-/// can be held or taken than that. Taking less is a legal partial capture.
-pub fn rule(payment: &mut Payment, news: &News, now: DateTime<Utc>) -> Ruling {
+/// can be held or taken than that. Taking less is legal, but believed only where it is the capture that we `ordered`;
+/// otherwise the provider is asked, and what it shows counts.
+pub fn rule(
+    payment: &mut Payment,
+    news: &News,
+    ordered: Option<i64>,
+    now: DateTime<Utc>,
+) -> Ruling {
     use Verdict::{Applied, Conflict, Duplicate, Ignored, Implied, Quarantined, Stale};
     if !is_asked_for(payment, news.amount, &news.currency) {
         return Ruling::of(Quarantined, "amount or currency is not what we asked for");
@@ -126,6 +137,9 @@ pub fn rule(payment: &mut Payment, news: &News, now: DateTime<Utc>) -> Ruling {
             Ruling::of(Ignored, "it moves nothing")
         };
     };
+    if is_short(payment, event, told.minor) && ordered != Some(told.minor) {
+        return Ruling::of(Conflict, "less than we asked for, in nobody's order");
+    }
     match payment.hear(event, told, now) {
         Ok(change) => Ruling {
             verdict: if change.event.implied.is_empty() {
@@ -159,6 +173,16 @@ fn recognise(payment: &Payment, news: &News) -> Result<(), &'static str> {
         None if payment.outcome == Outcome::None => Err("nobody asked for this intent"),
         None => Ok(()),
     }
+}
+
+/// Whether it tells of less than we asked for, where that would move the payment.
+fn is_short(payment: &Payment, event: Event, minor: i64) -> bool {
+    let moves = match event {
+        Event::Authorized => payment.state == State::Pending,
+        Event::Captured => payment.state.is_live(),
+        _ => false,
+    };
+    moves && minor < payment.amount.minor
 }
 
 /// Whether this is the amount and the currency that we asked for.

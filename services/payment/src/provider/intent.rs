@@ -4,7 +4,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 
 use super::{Failure, Stripe};
-use crate::domain::{Decline, Frozen, Seen, is_reference};
+use crate::domain::{Frozen, Seen, is_reference};
 
 /// A payment intent as the provider has it.
 #[derive(Clone, Debug, Deserialize)]
@@ -31,22 +31,11 @@ pub struct Intent {
     pub amount_capturable: i64,
     /// Why it was cancelled, if so.
     pub cancellation_reason: Option<String>,
-    /// Why its last try was declined, if so.
-    pub last_payment_error: Option<LastError>,
-}
-
-/// A declined try as the provider tells it.
-#[derive(Clone, Debug, Deserialize)]
-pub struct LastError {
-    code: Option<String>,
-    decline_code: Option<String>,
-    message: Option<String>,
 }
 
 impl Intent {
     /// What a payment is moved by.
     pub fn seen(&self) -> Seen {
-        let last = self.last_payment_error.as_ref();
         Seen {
             intent: self.id.clone(),
             status: self.status.clone(),
@@ -55,12 +44,6 @@ impl Intent {
             received: self.amount_received,
             capturable: self.amount_capturable,
             cancellation_reason: self.cancellation_reason.clone(),
-            last_error: last.map(|error| Decline {
-                code: error.code.clone().unwrap_or_else(|| "unknown".to_owned()),
-                decline_code: error.decline_code.clone(),
-                message: error.message.clone(),
-                ..Decline::default()
-            }),
         }
     }
 }

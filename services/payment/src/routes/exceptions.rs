@@ -23,9 +23,11 @@ use crate::{
     db::{
         exceptions,
         matters::{self, Matter},
+        parked,
     },
     domain::Kind,
     error::Error,
+    suspense,
 };
 
 chassis::problems!(OfClose:
@@ -156,7 +158,8 @@ pub async fn list(
 
 /// Closes a matter. For admins.
 ///
-/// It changes nothing else: what has to be done about it is done first.
+/// What has to be done about it is done first, for this changes nothing else, but that a payment whose suspended money is
+/// kept ends by it, and that a delivery about an unknown payment is not judged by itself any more.
 #[utoipa::path(
     post, path = "/api/admin/exceptions/{kind}/{subject}/close", tag = "admin", operation_id = "close_exception",
     params(
@@ -202,6 +205,15 @@ pub async fn close(
     if let Joined::Replay(earlier) = idempotency::join(&mut tx, &claim, &reply).await? {
         tx.rollback().await?;
         return Ok(earlier);
+    }
+    match kind {
+        Kind::Suspense => {
+            if let Some(payment) = matters::payment_of(&mut *tx, kind, &subject).await? {
+                suspense::kept(&mut tx, payment, closed_at).await?;
+            }
+        }
+        Kind::Parked => parked::remove(&mut tx, &[&subject]).await?,
+        _ => {}
     }
     exceptions::close(&mut tx, kind, &[&subject], &closed_by, closed_at).await?;
     tx.commit().await?;

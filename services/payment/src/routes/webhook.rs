@@ -10,6 +10,7 @@ use chassis::{
     http::Json,
     telemetry::{self, metrics},
 };
+use common::group_commit;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use prometheus::IntCounterVec;
 use serde::Serialize;
@@ -31,6 +32,10 @@ chassis::problems!(Refusals:
 
 /// How much of a header is kept, in characters.
 const HEADER: usize = 300;
+/// The headers that are kept in clear of every delivery, its signature apart.
+const HARMLESS: [&str; 2] = ["content-type", "user-agent"];
+/// Those of a delivery that was not believed.
+const OF_REJECTED: [&str; 3] = ["content-type", "stripe-signature", "user-agent"];
 
 static REFUSED: LazyLock<IntCounterVec> = LazyLock::new(|| {
     metrics::counter(
@@ -121,13 +126,13 @@ async fn receive(
             REFUSED.with_label_values(&[why.as_str()]).inc();
             tracing::warn!(reason = why.as_str(), "a webhook delivery was not believed");
             app.rejections
-                .keep(app, why.as_str(), &body, harmless(headers))
+                .keep(app, why.as_str(), &body, kept(headers, &OF_REJECTED))
                 .await;
             return Err(Error::BadSignature);
         }
     };
     let Ok(notice) = Notice::read(&body, app.settings.livemode) else {
-        let headers = harmless(headers);
+        let headers = kept(headers, &OF_REJECTED);
         app.rejections.keep(app, "unreadable", &body, headers).await;
         return Err(Error::MalformedEvent);
     };
@@ -135,22 +140,30 @@ async fn receive(
         body: app.sealer.seal(notice.event_id.as_bytes(), &body),
         notice,
         signature: signature.to_owned(),
-        headers: harmless(headers),
+        headers: kept(headers, &HARMLESS),
         trace_id: telemetry::trace_id(),
         received_at,
         source: Source::Delivered,
     };
     let event_id = delivery.notice.event_id.clone();
-    let judged = app.court.commit(delivery).await?;
+    let judged = app
+        .court
+        .commit(delivery)
+        .await
+        .map_err(|error| match error {
+            // Whoever has the payment just now is soon done: the provider sends it again, as after any 5xx.
+            group_commit::Error::InProgress => group_commit::Error::Busy,
+            other => other,
+        })?;
     judged.tell(&event_id);
     Ok(Json(Receipt {
         verdict: judged.verdict.as_str(),
     }))
 }
 
-/// The headers that may be kept in clear.
-fn harmless(headers: &HeaderMap) -> Option<String> {
-    let text = |name| {
+/// These headers, as JSON.
+fn kept(headers: &HeaderMap, names: &[&'static str]) -> Option<String> {
+    let text = |name: &'static str| {
         let value: Option<&HeaderValue> = headers.get(name);
         let value = value.and_then(|value| value.to_str().ok());
         value.map(|value| {
@@ -164,10 +177,7 @@ fn harmless(headers: &HeaderMap) -> Option<String> {
             )
         })
     };
-    let kept: BTreeMap<&str, String> = ["content-type", "user-agent"]
-        .into_iter()
-        .filter_map(text)
-        .collect();
+    let kept: BTreeMap<&str, String> = names.iter().copied().filter_map(text).collect();
     if kept.is_empty() {
         return None;
     }

@@ -3,10 +3,10 @@
 use chrono::Duration;
 
 use crate::{
-    App,
+    App, alarm,
     cadence::growing,
     db::{
-        exceptions,
+        exceptions, matters,
         parked::{self, Waiting},
     },
     delivery::Source,
@@ -57,6 +57,7 @@ async fn judge(app: &App, waiting: &Waiting) -> Result<(), Error> {
     let (kind, amount) = (delivery.notice.kind.clone(), delivery.notice.money());
     let judged = app.court.commit(delivery).await?;
     if judged.verdict != Verdict::Parked {
+        judged.tell(&waiting.event_id);
         let verdict = judged.verdict.as_str();
         tracing::info!(
             psp.event = waiting.event_id,
@@ -68,9 +69,14 @@ async fn judge(app: &App, waiting: &Waiting) -> Result<(), Error> {
     let (now, cadences) = (app.clock.now(), app.settings.cadences);
     let first = Duration::from_std(cadences.parked_after).unwrap_or(PAUSE);
     let pause = growing(first, waiting.tries, PAUSE);
-    parked::again_at(app.db.pool(), &waiting.event_id, now + pause).await?;
     let patience = Duration::from_std(cadences.parked_for).unwrap_or(PAUSE);
-    if now - waiting.parked_at >= patience {
+    let mut tx = app.db.begin().await?;
+    let is_parked = parked::again_at(&mut *tx, &waiting.event_id, now + pause).await?;
+    let given_up = is_parked && now - waiting.parked_at >= patience;
+    let mut is_new = false;
+    if given_up {
+        let open = matters::is_open(&mut *tx, Kind::Parked, &waiting.event_id).await?;
+        is_new = open != Some(true);
         let matter = Exception {
             kind: Kind::Parked,
             subject: waiting.event_id.clone(),
@@ -79,9 +85,12 @@ async fn judge(app: &App, waiting: &Waiting) -> Result<(), Error> {
             detail: format!("{kind} about a payment that we do not know"),
             due_at: None,
         };
-        let mut tx = app.db.begin().await?;
         exceptions::open(&mut tx, &[matter], now).await?;
-        tx.commit().await?;
+    }
+    tx.commit().await?;
+    if is_new {
+        let detail = "a delivery is about a payment that we do not know";
+        alarm::raise(alarm::UNKNOWN_PAYMENT, None, detail);
     }
     Ok(())
 }

@@ -197,7 +197,7 @@ enum Listed {
     Adopted,
     /// No intent.
     None,
-    /// It cannot be read, or has several.
+    /// It cannot be read, or has several, or another one than was asked for.
     Unclear,
 }
 
@@ -231,7 +231,14 @@ async fn adopt(
     let Some(intent) = found.pop() else {
         return Ok(Listed::None);
     };
-    app.charges.adopt(called.payment.clone(), intent).await?;
+    let is_over = intent.status == "canceled";
+    match app.charges.adopt(called.payment.clone(), intent).await {
+        Ok(()) => {}
+        // What was cancelled can never be paid, whatever it was for.
+        Err(Error::IntentMismatch) if is_over => return Ok(Listed::None),
+        Err(Error::IntentMismatch) => return Ok(Listed::Unclear),
+        Err(error) => return Err(error),
+    }
     tracing::info!(payment.id = %id, "the intent of a call without an answer was found in the provider's list");
     Ok(Listed::Adopted)
 }

@@ -133,9 +133,10 @@ async fn opened(app: &App, path: &str, stretch: Span) -> Result<(), Error> {
         let (app, intent) = (app.clone(), listed.intent.clone());
         adopting.spawn(async move {
             match app.charges.adopt(payment, intent).await {
-                // It is not the one that we asked for, which is alarmed: reading it again would not change that.
-                Err(Error::Internal(why)) => {
-                    tracing::error!(payment.id = %id, why, "a listed intent is not recorded");
+                // It is not the one that we asked for, or a second one, which is alarmed: reading it again would not
+                // change that.
+                Err(error @ (Error::IntentMismatch | Error::Internal(_))) => {
+                    tracing::error!(payment.id = %id, %error, "a listed intent is not recorded");
                     Ok(())
                 }
                 adopted => adopted,

@@ -5,7 +5,7 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 use testkit::{eventually, problem_code};
 
-use crate::world::{Gift, Table, World};
+use crate::world::{Gift, Plan, Table, World};
 
 /// The gift as its next attempt.
 pub fn next(gift: &Gift) -> Gift {
@@ -32,11 +32,30 @@ async fn after_the_fifth_decline_the_intent_is_cancelled_and_the_payment_has_fai
     world.verdict(&gift.declined(&open.intent)).await;
     world.until(&gift, "FAILED").await;
     assert_eq!(world.psp.status(&open).await, "canceled");
-    assert_eq!(world.causes(&gift).await, ["declined.too_often"]);
+    assert_eq!(world.causes(&gift).await, ["declined.for_good"]);
     assert_eq!(
         world.payment(&gift).await["failure"]["code"],
         "card_declined"
     );
+}
+
+#[tokio::test]
+async fn after_a_decline_that_no_other_try_gets_over_the_intent_is_cancelled_at_once() {
+    let world = World::of(Plan {
+        webhooks: true,
+        ..Plan::default()
+    })
+    .await;
+    let gift = world.gift();
+    let open = world.open(&gift).await;
+    let card = "pm_card_chargeDeclinedStolenCard";
+    let declined = world.psp.confirm(&open, card).await;
+    assert_eq!(declined.status(), StatusCode::PAYMENT_REQUIRED);
+    world.until(&gift, "FAILED").await;
+    assert_eq!(world.psp.status(&open).await, "canceled");
+    let (ending, _) = world.ending(&gift).await;
+    assert_eq!(ending.as_deref(), Some("DECLINES"));
+    assert_ne!(world.open(&gift).await.intent, open.intent, "the next one");
 }
 
 #[tokio::test]

@@ -1,12 +1,16 @@
 //! `POST /api/webhooks/psp/stripe`: what is believed, and what it does.
 
-use common::{ids::PaymentId, ids::PledgeId};
+use common::{
+    events::Capture,
+    ids::{PaymentId, PledgeId},
+};
 use futures::future::join_all;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
+use sqlx::Executor;
 use testkit::problem_code;
 
-use crate::world::{Plan, Table, World, sign, sign_with};
+use crate::world::{Gift, Plan, Table, World, sign, sign_with};
 
 #[tokio::test]
 async fn one_event_ten_times_at_once_is_one_transition() {
@@ -197,11 +201,7 @@ async fn what_moves_nothing_is_stored_and_answered_200() {
         .await
         .unwrap();
     let metrics = metrics.text().await.unwrap();
-    for alarm in [
-        "webhook_unknown_payment",
-        "webhook_quarantined",
-        "webhook_conflict",
-    ] {
+    for alarm in ["webhook_quarantined", "webhook_conflict"] {
         assert!(
             metrics.contains(&format!("payment_alarms_total{{kind=\"{alarm}\"}}")),
             "{alarm}"
@@ -233,18 +233,70 @@ async fn money_on_an_ended_payment_is_a_conflict_and_not_lost() {
     );
 }
 
+/// An event that tells of a part of the gift's money only.
+fn partly(gift: &Gift, intent: &str) -> Value {
+    let told = json!({"status": "succeeded", "amount_received": 1000});
+    gift.news("payment_intent.succeeded", intent, &told)
+}
+
 #[tokio::test]
-async fn a_smaller_capture_is_legal() {
+async fn a_part_that_a_webhook_alone_tells_of_is_not_believed_and_the_truth_is_fetched() {
     let world = World::start().await;
     let gift = world.gift();
+    let open = world.open(&gift).await;
+    assert_eq!(
+        world.psp.confirm(&open, "pm_card_visa").await.status(),
+        StatusCode::OK
+    );
+    assert_eq!(
+        world.verdict(&partly(&gift, &open.intent)).await,
+        "CONFLICT"
+    );
+    world.until(&gift, "CAPTURED").await;
+    assert_eq!(world.payment(&gift).await["captured"]["amount"], 2500);
+    assert!(world.matters("CONFLICT").await.is_empty());
+}
+
+#[tokio::test]
+async fn a_part_that_was_taken_in_the_providers_own_tools_is_what_the_provider_says() {
+    let world = World::start().await;
+    let gift = world.gift_of(2500, Capture::Manual, None);
+    let open = world.open(&gift).await;
+    assert_eq!(
+        world.psp.confirm(&open, "pm_card_visa").await.status(),
+        StatusCode::OK
+    );
+    assert_eq!(
+        world.verdict(&gift.authorized(&open.intent)).await,
+        "APPLIED"
+    );
+    let path = format!("/v1/payment_intents/{}/capture", open.intent);
+    world
+        .dashboard(&path, &[("amount_to_capture", "1000")], None)
+        .await;
+    assert_eq!(
+        world.verdict(&partly(&gift, &open.intent)).await,
+        "CONFLICT"
+    );
+    world.until(&gift, "CAPTURED").await;
+    let payment = world.payment(&gift).await;
+    assert_eq!(payment["authorized"]["amount"], 2500);
+    assert_eq!(payment["captured"]["amount"], 1000);
+    assert_eq!(
+        world.verdict(&partly(&gift, &open.intent)).await,
+        "DUPLICATE"
+    );
+    assert!(world.matters("CONFLICT").await.is_empty());
+}
+
+#[tokio::test]
+async fn a_part_that_we_ordered_is_believed() {
+    let world = World::start().await;
+    let gift = world.gift_of(2500, Capture::Manual, None);
     let intent = world.open(&gift).await.intent;
     assert_eq!(world.verdict(&gift.authorized(&intent)).await, "APPLIED");
-    let partly = gift.news(
-        "payment_intent.succeeded",
-        &intent,
-        &json!({"status": "succeeded", "amount_received": 1000}),
-    );
-    assert_eq!(world.verdict(&partly).await, "APPLIED");
+    world.order(&gift, 1000).await;
+    assert_eq!(world.verdict(&partly(&gift, &intent)).await, "APPLIED");
     let payment = world.payment(&gift).await;
     assert_eq!(payment["authorized"]["amount"], 2500);
     assert_eq!(payment["captured"]["amount"], 1000);
@@ -288,4 +340,25 @@ async fn a_decline_and_then_success_on_the_same_intent_is_one_charge() {
             Some("generic_decline".to_owned())
         )]
     );
+}
+
+#[tokio::test]
+async fn a_delivery_that_finds_its_payment_locked_is_to_be_sent_again() {
+    let world = World::start().await;
+    let gift = world.gift();
+    let intent = world.open(&gift).await.intent;
+    let mut holder = world.pool.acquire().await.unwrap();
+    holder.execute("begin").await.unwrap();
+    sqlx::query("select from payments where payment_id = $1 for update")
+        .bind(gift.payment_id.get())
+        .execute(&mut *holder)
+        .await
+        .unwrap();
+    let event = gift.captured(&intent);
+    let refused = world.deliver(&event).await;
+    assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(refused.headers()["retry-after"], "1");
+    assert_eq!(problem_code(refused).await, "overloaded");
+    holder.execute("rollback").await.unwrap();
+    assert_eq!(world.verdict(&event).await, "IMPLIED");
 }

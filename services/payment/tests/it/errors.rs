@@ -64,6 +64,7 @@ fn each_refusal_has_its_status_and_code() {
             409,
             "idempotency_in_progress",
         ),
+        (Error::IntentMismatch, 503, "psp_unavailable"),
         (group_commit::Error::Unavailable.into(), 503, "unavailable"),
         (group_commit::Error::Busy.into(), 503, "overloaded"),
         (sqlx::Error::PoolTimedOut.into(), 503, "unavailable"),

@@ -2,8 +2,10 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
+use chassis::clock::Clock;
 use chrono::{DateTime, Utc};
 use common::events::CampaignStatus;
+use reqwest::{Method, StatusCode};
 use serde_json::json;
 use testkit::eventually;
 use tokio::{
@@ -11,6 +13,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::{Notify, watch},
 };
+use uuid::Uuid;
 
 use crate::{
     attempts::next,
@@ -342,6 +345,10 @@ async fn a_webhook_with_another_amount_moves_nothing_and_the_truth_is_fetched() 
 
 /// A gift of which the provider took another amount than this payment asks for, as if the pledge had been for less.
 async fn taken_otherwise(world: &World) -> (Gift, Open) {
+    taken_otherwise_by(world, "pm_card_visa").await
+}
+
+async fn taken_otherwise_by(world: &World, card: &str) -> (Gift, Open) {
     let gift = world.gift();
     let open = world.open(&gift).await;
     sqlx::query("update payments set amount_minor = 2000 where payment_id = $1")
@@ -349,8 +356,31 @@ async fn taken_otherwise(world: &World) -> (Gift, Open) {
         .execute(&world.pool)
         .await
         .unwrap();
-    world.psp.confirm(&open, "pm_card_visa").await;
+    world.psp.confirm(&open, card).await;
     (gift, open)
+}
+
+/// Whether nobody asks the provider about the payment any more, nor to cancel it.
+async fn rests(world: &World, gift: &Gift) -> bool {
+    sqlx::query_scalar(
+        "select retry_at is null and ending_at is null from payments where payment_id = $1",
+    )
+    .bind(gift.payment_id.get())
+    .fetch_one(&world.pool)
+    .await
+    .unwrap()
+}
+
+async fn a_person_is_asked(world: &World, open: &Open) {
+    eventually("a person is asked", async || {
+        open_matter(world, "SUSPENSE", &open.intent).await
+    })
+    .await;
+}
+
+async fn give_back(world: &World, open: &Open) {
+    let refund = [("payment_intent", open.intent.as_str())];
+    world.dashboard("/v1/refunds", &refund, None).await;
 }
 
 #[tokio::test]
@@ -414,4 +444,104 @@ async fn money_in_suspense_that_is_given_back_at_the_provider_ends_the_payment()
         at.is_none().then_some(())
     })
     .await;
+}
+
+#[tokio::test]
+async fn money_in_suspense_whose_refund_fails_later_is_back_in_the_books_and_with_a_person() {
+    let clock = Clock::fixed(Clock::system().now());
+    let world = World::of(Plan {
+        cadences: brisk(),
+        clock: clock.clone(),
+        ..Plan::default()
+    })
+    .await;
+    let (gift, open) = taken_otherwise_by(&world, "pm_card_refundFail").await;
+    world.verdict(&gift.captured(&open.intent)).await;
+    a_person_is_asked(&world, &open).await;
+    for round in 0..2 {
+        give_back(&world, &open).await;
+        until_suspended(&world, &gift, &open, 0).await;
+        assert_eq!(world.state(&gift).await, "FAILED");
+        assert!(world.matters("SUSPENSE").await.is_empty());
+        clock.advance(chrono::Duration::seconds(61));
+        until_suspended(&world, &gift, &open, -2500).await;
+        assert_eq!(world.matters("SUSPENSE").await, [open.intent.as_str()]);
+        let sets = captured_sets(&world, &gift, "suspense").await;
+        assert_eq!(sets, round + 2);
+    }
+}
+
+/// Has the provider asked about the payment, as its events do, until so much is in suspense.
+async fn until_suspended(world: &World, gift: &Gift, open: &Open, minor: i64) {
+    eventually("the books say so", async || {
+        let event = json!({
+            "id": format!("evt_{}", Uuid::new_v4().simple()), "object": "event", "livemode": false,
+            "type": "refund.updated", "data": {"object": {"payment_intent": open.intent}},
+        });
+        assert_eq!(
+            world.verdict(&event).await,
+            "APPLIED",
+            "{}",
+            gift.payment_id
+        );
+        (world.balance("suspense").await == minor).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn suspended_money_that_a_person_keeps_ends_the_payment_and_nobody_asks_again() {
+    let world = world().await;
+    let (gift, open) = taken_otherwise(&world).await;
+    a_person_is_asked(&world, &open).await;
+    world.lapse(&gift).await;
+    eventually("it is called off", async || {
+        let (ending, _) = world.ending(&gift).await;
+        (ending.as_deref() == Some("EXPIRY")).then_some(())
+    })
+    .await;
+    assert_eq!(world.state(&gift).await, "PENDING");
+    let path = format!("/api/admin/exceptions/SUSPENSE/{}/close", open.intent);
+    let note = json!({"note": "kept, as the donor wants it"});
+    let closed = world.admin(Method::POST, &path, &note).await;
+    assert_eq!(closed.status(), StatusCode::OK);
+    assert_eq!(world.state(&gift).await, "EXPIRED");
+    assert_eq!(world.causes(&gift).await, ["suspense.kept"]);
+    eventually("nobody asks", async || {
+        rests(&world, &gift).await.then_some(())
+    })
+    .await;
+    // Whatever is still told of it is looked at once, and changes nothing.
+    world.deliver(&gift.captured(&open.intent)).await;
+    eventually("nobody asks", async || {
+        rests(&world, &gift).await.then_some(())
+    })
+    .await;
+    assert_eq!(world.state(&gift).await, "EXPIRED");
+    assert!(world.matters("SUSPENSE").await.is_empty());
+    assert_eq!(captured_sets(&world, &gift, "suspense").await, 1);
+    assert_eq!(world.balance("suspense").await, -2500);
+}
+
+#[tokio::test]
+async fn money_on_an_expired_payment_that_the_donor_called_off_since_goes_back() {
+    let world = world().await;
+    let gift = world.gift();
+    campaign_is(&world, &gift, CampaignStatus::Active).await;
+    let open = ended_here(&world, &gift, "automatic").await;
+    assert_eq!(world.state(&gift).await, "EXPIRED");
+    world.withdraw(&gift).await;
+    eventually("the wish was heard", async || {
+        let (ending, _) = world.ending(&gift).await;
+        (ending.as_deref() == Some("DONOR")).then_some(())
+    })
+    .await;
+    pay(&world, &open).await;
+    world.deliver(&gift.captured(&open.intent)).await;
+    let (decision, reason) = decided(&world, &gift).await;
+    assert_eq!(
+        (decision.as_str(), reason.as_str()),
+        ("REFUND", "the donor had cancelled")
+    );
+    goes_back_once(&world, &gift).await;
 }

@@ -96,6 +96,7 @@ async fn an_authorisation_is_pending_until_it_is_posted_or_voided() {
     let held = ("held".to_owned(), 2500, 0, 0);
     assert_eq!(holds(&world, &gift).await, std::slice::from_ref(&held));
     assert_eq!(sets(&world, &gift).await, []);
+    world.order(&gift, 2000).await;
     let partly = json!({"status": "succeeded", "amount_received": 2000});
     world
         .verdict(&gift.news("payment_intent.succeeded", &intent, &partly))

@@ -64,7 +64,6 @@ fn seen(status: &str) -> Seen {
             0
         },
         cancellation_reason: None,
-        last_error: None,
     }
 }
 

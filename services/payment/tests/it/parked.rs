@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use payment::Cadences;
-use serde_json::json;
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
 use testkit::eventually;
 
 use crate::{
@@ -53,6 +54,13 @@ async fn parked(world: &World) -> i64 {
         .fetch_one(&world.pool)
         .await
         .unwrap()
+}
+
+/// Whether it was told loudly that an event is about nobody's payment.
+async fn alarmed(world: &World) -> bool {
+    let request = world.service.client.get(world.service.at("/metrics"));
+    let metrics = request.send().await.unwrap().text().await.unwrap();
+    metrics.contains(r#"payment_alarms_total{kind="webhook_unknown_payment"}"#)
 }
 
 /// A payment whose row is not there yet, though the provider has taken its money.
@@ -119,6 +127,10 @@ async fn a_parked_event_whose_payment_does_not_come_is_a_matter_for_a_person_unt
     })
     .await;
     assert_eq!(matters_amount(&world, &event).await, (2500, "USD".into()));
+    eventually("it is an alarm", async || {
+        alarmed(&world).await.then_some(())
+    })
+    .await;
     payment_comes(&world).await;
     world.until(&gift, "CAPTURED").await;
     eventually("nobody is asked any more", async || {
@@ -138,4 +150,38 @@ async fn an_event_of_nobody_is_parked_once_however_often_it_comes() {
     assert_eq!(world.verdict(&event).await, "PARKED");
     assert_eq!(world.verdict(&event).await, "DUPLICATE");
     assert_eq!(parked(&world).await, 1);
+}
+
+#[tokio::test]
+async fn a_parked_event_that_a_person_has_closed_stays_closed_and_can_be_replayed() {
+    let world = world(Cadences {
+        parked_for: Duration::from_millis(300),
+        ..brisk()
+    })
+    .await;
+    let (gift, event, _) = faster_than_its_payment(&world).await;
+    eventually("a person is asked", async || {
+        open_matter(&world, "PARKED", &event).await
+    })
+    .await;
+    let path = format!("/api/admin/exceptions/PARKED/{event}/close");
+    let note = json!({"note": "of an intent that was made by hand"});
+    let closed = world.admin(Method::POST, &path, &note).await;
+    assert_eq!(closed.status(), StatusCode::OK);
+    assert_eq!(parked(&world).await, 0);
+    // Those who judge what is parked have come by since: another event was judged again.
+    let told = json!({"status": "succeeded", "amount_received": 2500, "metadata": {}});
+    let other = gift.news("payment_intent.succeeded", "pi_of_nobody", &told);
+    assert_eq!(world.verdict(&other).await, "PARKED");
+    let other = other["id"].as_str().unwrap();
+    eventually("a person is asked about another", async || {
+        open_matter(&world, "PARKED", other).await
+    })
+    .await;
+    assert_eq!(open_matter(&world, "PARKED", &event).await, None);
+    payment_comes(&world).await;
+    let path = format!("/api/admin/webhooks/{event}/replay?dry_run=false");
+    let replayed = world.admin(Method::POST, &path, &Value::Null).await;
+    assert_eq!(replayed.status(), StatusCode::OK);
+    assert_eq!(world.state(&gift).await, "CAPTURED");
 }

@@ -1,7 +1,7 @@
 //! `/api/admin/webhooks`: what was kept, without secrets, and judged again on an admin's order.
 
 use common::{auth::Role, ids::UserId};
-use reqwest::{Response, StatusCode};
+use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 use testkit::{problem_code, user_token};
 use uuid::Uuid;
@@ -99,6 +99,35 @@ async fn a_replay_acts_once_and_is_signed_by_the_admin() {
     assert_eq!(rulings[0]["verdict"], "IMPLIED");
     assert_eq!(rulings[0]["ruled_by"], Uuid::from_u128(7).to_string());
     assert_eq!(rulings[0]["diff"]["after"]["version"], 2);
+}
+
+#[tokio::test]
+async fn two_replays_of_one_event_at_once_are_two_verdicts() {
+    let world = World::start().await;
+    let event = json!({"id": "evt_of_tomorrow", "type": "type.of_tomorrow"});
+    let before = ignored(&world).await;
+    for round in 1..=10 {
+        assert!(["IGNORED", "DUPLICATE"].contains(&world.verdict(&event).await.as_str()));
+        let twice = futures::join!(
+            replayed(&world, id(&event), false),
+            replayed(&world, id(&event), false)
+        );
+        assert_eq!(twice.0["verdict"], "IGNORED");
+        assert_eq!(twice.1["verdict"], "IGNORED");
+        let detail = get(&world, &format!("{PATH}/{}", id(&event))).await;
+        assert_eq!(detail["rulings"].as_array().unwrap().len(), 2 * round);
+    }
+    // More than all other tests of this process can have added meanwhile.
+    assert!(ignored(&world).await >= before + 20, "each is counted");
+}
+
+/// How many deliveries were counted that concern no payment.
+async fn ignored(world: &World) -> u64 {
+    let request = world.service.client.get(world.service.at("/metrics"));
+    let metrics = request.send().await.unwrap().text().await.unwrap();
+    let counted = r#"webhook_verdicts_total{verdict="IGNORED"} "#;
+    let counted = metrics.lines().find_map(|line| line.strip_prefix(counted));
+    counted.map_or(0, |count| count.parse().unwrap())
 }
 
 #[tokio::test]
@@ -212,6 +241,24 @@ async fn what_was_not_believed_is_kept_for_a_look_and_never_an_event() {
             .unwrap()
             .is_empty()
     );
+    let shown = get(&world, &format!("{PATH}/{}", id(&kept[0]))).await;
+    assert_eq!(
+        (&shown["verdict"], &shown["detail"]),
+        (&json!("REJECTED"), &json!("forged"))
+    );
+    assert_eq!(shown["signature"], forged);
+    assert_eq!(
+        shown["headers"]["content-type"],
+        "application/json; charset=utf-8"
+    );
+    assert_eq!(shown["body"]["data"]["object"]["amount_received"], 2500);
+    for unknown in ["rejected_", "rejected_x", "rejected_999"] {
+        let path = format!("{PATH}/{unknown}");
+        let reply = world.admin(Method::GET, &path, &Value::Null).await;
+        assert_eq!(problem_code(reply).await, "not_found", "{unknown}");
+    }
+    let replayed = replay(&world, id(&kept[0]), false, "one-key-0003").await;
+    assert_eq!(problem_code(replayed).await, "not_found");
 }
 
 #[tokio::test]
@@ -259,6 +306,14 @@ async fn only_admins_look_and_replay_and_nonsense_has_its_code() {
     }
     let reply = replay(&world, "evt_of_nobody", false, "one-key-0002").await;
     assert_eq!(problem_code(reply).await, "not_found");
+    for nonsense in ["%00", "evt_%00", "evt%20of%20nobody", "%C3%A9"] {
+        let path = format!("{PATH}/{nonsense}");
+        let reply = world.admin(Method::GET, &path, &Value::Null).await;
+        assert_eq!(problem_code(reply).await, "not_found", "{nonsense}");
+        let path = format!("{path}/replay?dry_run=false");
+        let reply = world.admin(Method::POST, &path, &Value::Null).await;
+        assert_eq!(problem_code(reply).await, "not_found", "{nonsense}");
+    }
     let request = world
         .service
         .client

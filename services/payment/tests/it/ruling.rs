@@ -45,7 +45,7 @@ fn news(payment: &Payment, what: What) -> News {
 
 fn hear(payment: &mut Payment, what: What) -> Verdict {
     let news = news(payment, what);
-    rule(payment, &news, now()).verdict
+    rule(payment, &news, None, now()).verdict
 }
 
 fn decline() -> What {
@@ -62,7 +62,7 @@ const TAKEN: What = What::Captured { taken: 2500 };
 fn a_capture_before_its_authorisation_implies_it() {
     let mut payment = payment();
     let told = news(&payment, TAKEN);
-    let ruling = rule(&mut payment, &told, now());
+    let ruling = rule(&mut payment, &told, None, now());
     assert_eq!(ruling.verdict, Verdict::Implied);
     let change = ruling.change.unwrap();
     let steps: Vec<_> = change
@@ -98,8 +98,9 @@ fn the_ladder_is_climbed_step_by_step_where_each_is_told() {
         (State::Authorized, 2500, 0)
     );
     assert_eq!(hear(&mut payment, HELD), Verdict::Duplicate);
-    let partial = What::Captured { taken: 1000 };
-    assert_eq!(hear(&mut payment, partial), Verdict::Applied);
+    let partial = news(&payment, What::Captured { taken: 1000 });
+    let ruling = rule(&mut payment, &partial, Some(1000), now());
+    assert_eq!(ruling.verdict, Verdict::Applied);
     assert_eq!(
         (payment.state, payment.authorized, payment.captured),
         (State::Captured, 2500, 1000)
@@ -107,10 +108,26 @@ fn the_ladder_is_climbed_step_by_step_where_each_is_told() {
 }
 
 #[test]
+fn less_than_we_asked_for_is_believed_only_where_we_ordered_just_that() {
+    for (what, ordered) in [
+        (What::Authorized { held: 1000 }, None),
+        (What::Captured { taken: 1000 }, None),
+        (What::Captured { taken: 1000 }, Some(999)),
+    ] {
+        let mut payment = payment();
+        let before = payment.clone();
+        let told = news(&payment, what);
+        let ruling = rule(&mut payment, &told, ordered, now());
+        assert_eq!(ruling.verdict, Verdict::Conflict);
+        assert_eq!(payment, before);
+    }
+}
+
+#[test]
 fn a_decline_is_logged_and_ends_nothing() {
     let mut payment = payment();
     let told = news(&payment, decline());
-    let change = rule(&mut payment, &told, now()).change.unwrap();
+    let change = rule(&mut payment, &told, None, now()).change.unwrap();
     assert_eq!(change.event.kind, PaymentKind::AttemptFailed);
     assert_eq!(
         (change.event.state, change.event.version),
@@ -147,7 +164,7 @@ fn amounts_are_not_taken_from_a_message_alone() {
         let mut told = news(&payment, TAKEN);
         change(&mut told);
         assert_eq!(
-            rule(&mut payment, &told, now()).verdict,
+            rule(&mut payment, &told, None, now()).verdict,
             Verdict::Quarantined,
             "{name}"
         );
@@ -160,18 +177,21 @@ fn only_the_intent_that_we_asked_for_is_ours() {
     let mut payment = payment();
     let mut other = news(&payment, TAKEN);
     other.intent = "pi_2".to_owned();
-    assert_eq!(rule(&mut payment, &other, now()).verdict, Verdict::Conflict);
+    assert_eq!(
+        rule(&mut payment, &other, None, now()).verdict,
+        Verdict::Conflict
+    );
     let mut misnamed = news(&payment, TAKEN);
     misnamed.payment_id = Some(PaymentId::of(PledgeId::new(), 1));
     assert_eq!(
-        rule(&mut payment, &misnamed, now()).verdict,
+        rule(&mut payment, &misnamed, None, now()).verdict,
         Verdict::Conflict
     );
     payment.provider_ref = None;
     payment.outcome = Outcome::None;
     let unasked = news(&payment, TAKEN);
     assert_eq!(
-        rule(&mut payment, &unasked, now()).verdict,
+        rule(&mut payment, &unasked, None, now()).verdict,
         Verdict::Conflict
     );
     assert_eq!(payment.state, State::Pending);
@@ -261,4 +281,13 @@ fn the_call_is_a_function_of_the_pledge_alone() {
         payment.payment_id, payment.pledge_id, payment.campaign_id
     );
     assert_eq!(form, expected);
+}
+
+#[test]
+fn what_may_only_be_early_is_no_alarm_yet() {
+    let loud: Vec<Verdict> = Verdict::ALL
+        .into_iter()
+        .filter(|verdict| verdict.alarm().is_some())
+        .collect();
+    assert_eq!(loud, [Verdict::Conflict, Verdict::Quarantined]);
 }

@@ -153,3 +153,65 @@ async fn an_intent_that_was_never_made_keeps_no_payment_open_for_ever() {
     let subject = gift.payment_id.to_string();
     until_closed(&world, "UNKNOWN", &subject).await;
 }
+
+/// Lets the payment be for less than its intent was asked for.
+async fn tamper(world: &World, gift: &Gift) {
+    sqlx::query("update payments set amount_minor = 2000 where payment_id = $1")
+        .bind(gift.payment_id.get())
+        .execute(&world.pool)
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn an_intent_for_another_amount_is_paid_by_nobody_and_is_a_matter_for_a_person() {
+    let world = World::of(plan()).await;
+    let gift = world.gift();
+    world.open(&gift).await;
+    tamper(&world, &gift).await;
+    let refused = world.post(&gift.body()).await;
+    assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(problem_code(refused).await, "psp_unavailable");
+    let subject = gift.payment_id.to_string();
+    assert!(open_matter(&world, "CONFLICT", &subject).await.is_some());
+}
+
+#[tokio::test]
+async fn a_call_that_is_answered_with_another_amount_is_unclear_until_a_person_cancels_it() {
+    let clock = Clock::fixed(Clock::system().now());
+    let mut world = World::of(Plan {
+        clock: clock.clone(),
+        up: false,
+        ..plan()
+    })
+    .await;
+    let gift = put_off(&world).await;
+    tamper(&world, &gift).await;
+    world.withdraw(&gift).await;
+    eventually("it is called off", async || {
+        let (ending, _) = world.ending(&gift).await;
+        (ending.as_deref() == Some("DONOR")).then_some(())
+    })
+    .await;
+    world.psp_comes_up();
+    let subject = gift.payment_id.to_string();
+    let conflict = eventually("a person is asked", async || {
+        clock.advance(chrono::Duration::minutes(1));
+        open_matter(&world, "CONFLICT", &subject).await
+    })
+    .await;
+    eventually("it is a call without an answer", async || {
+        clock.advance(chrono::Duration::minutes(1));
+        open_matter(&world, "UNKNOWN", &subject).await
+    })
+    .await;
+    assert_eq!(intent(&world, &gift).await, None);
+    assert_eq!(world.state(&gift).await, "PENDING");
+    assert_eq!(world.psp.intents().await, 1);
+    let mut words = conflict.split([' ', ':']);
+    let theirs = words.find(|word| word.starts_with("pi_")).unwrap();
+    let cancel = format!("/v1/payment_intents/{theirs}/cancel");
+    world.dashboard(&cancel, &[], None).await;
+    clock.advance(chrono::Duration::hours(26));
+    world.until(&gift, "CANCELLED").await;
+}

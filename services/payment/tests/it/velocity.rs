@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use testkit::problem_code;
 use uuid::Uuid;
 
-use crate::world::{Gift, Plan, World};
+use crate::world::{Gift, Open, Plan, World};
 
 /// A gift of somebody.
 fn gift_of(world: &World, donor: &str) -> Gift {
@@ -29,17 +29,25 @@ async fn declined(world: &World, donor: &str, from: &str, card: &str, kind: &str
     let reply = post(world, &gift, from).await;
     assert_eq!(reply.status(), StatusCode::CREATED);
     let body: Value = reply.json().await.unwrap();
-    let secret = body["client_secret"].as_str().unwrap();
-    let intent = secret.split("_secret_").next().unwrap();
+    let open = Open::from(&body);
     for _ in 0..times {
-        let error = json!({
-            "type": kind, "code": "card_declined",
-            "payment_method": {"type": "card", "card": {"fingerprint": card}},
-        });
-        let told = json!({"last_payment_error": error});
-        let event = gift.news("payment_intent.payment_failed", intent, &told);
-        assert_eq!(world.verdict(&event).await, "APPLIED");
+        decline_as(world, &gift, &open.intent, card, kind).await;
     }
+}
+
+/// Has a card declined.
+async fn decline(world: &World, gift: &Gift, intent: &str, card: &str) {
+    decline_as(world, gift, intent, card, "card_error").await;
+}
+
+async fn decline_as(world: &World, gift: &Gift, intent: &str, card: &str, kind: &str) {
+    let error = json!({
+        "type": kind, "code": "card_declined",
+        "payment_method": {"type": "card", "card": {"fingerprint": card}},
+    });
+    let told = json!({"last_payment_error": error});
+    let event = gift.news("payment_intent.payment_failed", intent, &told);
+    assert_eq!(world.verdict(&event).await, "APPLIED");
 }
 
 async fn refused(world: &World, donor: &str, from: &str) -> bool {
@@ -153,6 +161,71 @@ async fn five_declines_of_a_card_stop_whoever_has_tried_it() {
         "a network that tried it"
     );
     assert!(!refused(&world, "f", "198.51.100.1").await);
+}
+
+async fn opened(world: &World, gift: &Gift, from: &str) -> Open {
+    let reply = post(world, gift, from).await;
+    assert_eq!(reply.status(), StatusCode::CREATED);
+    Open::from(&reply.json().await.unwrap())
+}
+
+#[tokio::test]
+async fn five_declines_call_off_what_donor_and_network_have_open_and_nothing_of_anybody_else() {
+    let (world, _) = world().await;
+    let of = |donor: &str, from: &'static str| (gift_of(&world, donor), from);
+    let gifts = [
+        of("ada", "192.0.2.1"),
+        of("ada", "198.51.100.1"),
+        of("b", "192.0.2.1"),
+        of("c", "192.0.2.1"),
+        of("e", "198.51.100.5"),
+        of("f", "198.51.100.1"),
+    ];
+    let (stopped, spared) = gifts.split_at(4);
+    let mut opens = Vec::new();
+    for (gift, from) in &gifts {
+        opens.push(opened(&world, gift, from).await);
+    }
+    for card in ["1", "2", "3", "4", "5"] {
+        for (gift, _) in &gifts {
+            assert_eq!(world.ending(gift).await, (None, false));
+        }
+        decline(&world, &gifts[0].0, &opens[0].intent, card).await;
+    }
+    for ((gift, _), open) in stopped.iter().zip(&opens) {
+        world.until(gift, "FAILED").await;
+        assert_eq!(world.psp.status(open).await, "canceled");
+    }
+    for ((gift, _), open) in spared.iter().zip(&opens[stopped.len()..]) {
+        assert_eq!(world.ending(gift).await, (None, false));
+        assert_eq!(world.psp.status(open).await, "requires_payment_method");
+    }
+}
+
+#[tokio::test]
+async fn five_declines_of_a_card_call_off_what_all_who_tried_it_have_open() {
+    let (world, _) = world().await;
+    let payers = [
+        ("a", "192.0.2.1"),
+        ("b", "192.0.2.2"),
+        ("c", "192.0.2.3"),
+        ("d", "192.0.2.4"),
+        ("e", "192.0.2.5"),
+    ];
+    let mut tried = Vec::new();
+    for (donor, from) in payers {
+        let gift = gift_of(&world, donor);
+        let open = opened(&world, &gift, from).await;
+        tried.push((gift, open));
+    }
+    for (gift, open) in &tried {
+        assert_eq!(world.ending(gift).await, (None, false));
+        decline(&world, gift, &open.intent, "one card").await;
+    }
+    for (gift, open) in &tried {
+        world.until(gift, "FAILED").await;
+        assert_eq!(world.psp.status(open).await, "canceled");
+    }
 }
 
 #[tokio::test]

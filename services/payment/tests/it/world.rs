@@ -356,6 +356,18 @@ impl World {
         .unwrap();
     }
 
+    /// So much of held money is to be taken, as if that had been asked for and the call were on its way.
+    pub async fn order(&self, gift: &Gift, minor: i64) {
+        sqlx::query(
+            "insert into captures (payment_id, amount_minor, asked_at) values ($1, $2, now())",
+        )
+        .bind(gift.payment_id.get())
+        .bind(minor)
+        .execute(&self.pool)
+        .await
+        .unwrap();
+    }
+
     /// Who called the payment off, and whether the provider is still to be asked.
     pub async fn ending(&self, gift: &Gift) -> (Option<String>, bool) {
         sqlx::query_as("select ending, ending_at is not null from payments where payment_id = $1")

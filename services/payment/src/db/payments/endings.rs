@@ -5,7 +5,7 @@ use common::ids::{PaymentId, PledgeId};
 use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
-use crate::domain::Ending;
+use crate::{db::attempts::Stopped, domain::Ending};
 
 /// Writes down who called these payments off, where nobody has yet and they can still be charged; the provider is asked
 /// from then on.
@@ -28,6 +28,45 @@ pub async fn end(
     )
     .bind(ids.iter().map(|id| id.get()).collect::<Vec<_>>())
     .bind(ending.as_str())
+    .bind(ask_at)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Calls off the payments that donors and networks have open who were declined too often. Whoever does this has locked
+/// other payments before, so that it waits for none: what somebody else has just now, and what is more than a hundred,
+/// goes with the next decline.
+pub async fn end_of(
+    connection: &mut PgConnection,
+    stopped: &Stopped,
+    ask_at: DateTime<Utc>,
+) -> Result<(), sqlx::Error> {
+    if stopped.donors.is_empty() && stopped.clients.is_empty() {
+        return Ok(());
+    }
+    let open: Vec<Uuid> = sqlx::query_scalar(
+        "select open.payment_id from unnest($1::text[]) as donor (donor_ref)
+         cross join lateral (select payment_id from payments p where p.donor_ref = donor.donor_ref
+                             and p.state = 'PENDING' and p.ending is null and p.outcome <> 'none' limit 100) open
+         union select open.payment_id from unnest($2::text[]) as network (client)
+         cross join lateral (select payment_id from payments p where p.client = network.client
+                             and p.state = 'PENDING' and p.ending is null and p.outcome <> 'none' limit 100) open",
+    )
+    .bind(&stopped.donors)
+    .bind(&stopped.clients)
+    .fetch_all(&mut *connection)
+    .await?;
+    sqlx::query(
+        "update payments p
+         set ending = case when due.opens then $2 else p.ending end,
+             ending_at = case when due.opens then $3 else p.ending_at end
+         from (select payment_id, ending is null and state = 'PENDING' as opens
+               from payments where payment_id = any($1::uuid[]) order by payment_id for update skip locked) due
+         where p.payment_id = due.payment_id",
+    )
+    .bind(open)
+    .bind(Ending::Declines.as_str())
     .bind(ask_at)
     .execute(connection)
     .await?;
@@ -122,6 +161,15 @@ pub async fn end_again(
     .bind(at)
     .execute(executor)
     .await?;
+    Ok(())
+}
+
+/// Lets a payment rest that a person has ended: nobody asks the provider about it by himself any more.
+pub async fn rest(executor: impl PgExecutor<'_>, id: PaymentId) -> Result<(), sqlx::Error> {
+    sqlx::query("update payments set retry_at = null, ending_at = null where payment_id = $1")
+        .bind(id.get())
+        .execute(executor)
+        .await?;
     Ok(())
 }
 

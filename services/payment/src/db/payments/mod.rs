@@ -4,7 +4,7 @@
 
 mod endings;
 
-pub use endings::{end, end_again, expire, hold_until, take_endings, withdraw};
+pub use endings::{end, end_again, end_of, expire, hold_until, rest, take_endings, withdraw};
 
 use std::collections::{HashMap, HashSet};
 

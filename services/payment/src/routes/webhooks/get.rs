@@ -18,8 +18,9 @@ use crate::{
         rulings::{self, Later},
         webhook_log,
     },
-    domain::Diff,
+    domain::{Diff, is_name},
     error::Error,
+    rejections,
 };
 
 /// What stands in the place of a secret or of personal data.
@@ -59,7 +60,7 @@ pub struct WebhookDetail {
     /// Its signature header.
     signature: String,
     headers: Option<Value>,
-    /// As it came, without secrets and personal data; none where it does not open any more.
+    /// As it came, without secrets and personal data; none where it does not open any more, or is no JSON.
     body: Option<Value>,
 }
 
@@ -78,10 +79,10 @@ pub struct WebhookRuling {
     at: DateTime<Utc>,
 }
 
-/// One of the provider's deliveries, with all its verdicts. For admins.
+/// One of the provider's deliveries, with all its verdicts, or one that was not believed. For admins.
 #[utoipa::path(
     get, path = "/api/admin/webhooks/{id}", tag = "admin", operation_id = "webhook",
-    params(("id" = String, Path, description = "the provider's id of the event")), security(("bearer" = ["ADMIN"])),
+    params(("id" = String, Path, description = "the provider's id of the event, or the id of a rejected delivery")), security(("bearer" = ["ADMIN"])),
     responses((status = 200, description = "the event", body = WebhookDetail), Problems),
 )]
 pub async fn get(
@@ -89,10 +90,18 @@ pub async fn get(
     _: Admin,
     Path(id): Path<String>,
 ) -> Result<impl IntoResponse, Error> {
-    let event = webhook_log::find(app.db.pool(), &id).await?;
+    if !is_name(&id) {
+        return Err(Error::NotFound);
+    }
+    let rejected = rejections::slot(&id);
+    let event = match rejected {
+        Some(slot) => webhook_log::find_rejected(app.db.pool(), slot).await?,
+        None => webhook_log::find(app.db.pool(), &id).await?,
+    };
     let event = event.ok_or(Error::NotFound)?;
     let rulings = rulings::of(app.db.pool(), &id).await?;
-    let clear = app.sealer.open(id.as_bytes(), &event.body).ok();
+    let owner = rejected.map_or(id.as_bytes(), |_| rejections::OWNER);
+    let clear = app.sealer.open(owner, &event.body).ok();
     let body = clear.and_then(|clear| serde_json::from_slice(&clear).ok());
     let detail = WebhookDetail {
         id: event.event_id,

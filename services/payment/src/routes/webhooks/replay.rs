@@ -70,12 +70,12 @@ pub async fn replay(
         return Err(Error::Internal("an event has no verdict".to_owned()));
     };
     let view = Replay {
-        id,
+        id: id.clone(),
         dry_run,
         verdict: judged.verdict.as_str(),
         detail: judged.detail,
         payment_id: judged.payment_id,
-        diff: judged.diff,
+        diff: judged.diff.clone(),
     };
     let reply = Reply::json(StatusCode::OK, &view);
     if dry_run {
@@ -87,6 +87,7 @@ pub async fn replay(
         return Ok(earlier);
     }
     tx.commit().await?;
-    tracing::info!(psp.event = view.id, user.id = %by.user_id, verdict = view.verdict, "an event was judged again");
+    judged.tell(&id);
+    tracing::info!(psp.event = id, user.id = %by.user_id, verdict = view.verdict, "an event was judged again");
     Ok(reply)
 }
