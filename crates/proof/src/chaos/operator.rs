@@ -26,6 +26,8 @@ use crate::journal::{Kind, Outcome};
 const PAUSE: Duration = Duration::from_millis(150);
 /// How long after the load the operator goes on calling the campaign off and ruling.
 const LAST_TRIES: Duration = Duration::from_mins(2);
+/// How often the provider's account is matched with the books.
+const MATCHED_EVERY: Duration = Duration::from_secs(4);
 /// How long charging goes on between two pauses, in milliseconds; the first comes a little sooner.
 const CHARGING: RangeInclusive<u64> = 5000..=15_000;
 const CHARGING_AT_FIRST: RangeInclusive<u64> = 2000..=5000;
@@ -41,6 +43,7 @@ pub(super) struct Operator {
     psp_key: String,
     calling_off: Operation,
     switch: Switch,
+    match_at: Instant,
     /// What was decided about gifts whose money is held.
     decisions: HashMap<Uuid, Operation>,
     random: StdRng,
@@ -67,6 +70,7 @@ impl Operator {
                 paused: false,
                 turn_at: later(&mut random, CHARGING_AT_FIRST),
             },
+            match_at: Instant::now() + MATCHED_EVERY,
             decisions: HashMap::new(),
             random,
         }
@@ -80,6 +84,9 @@ impl Operator {
             self.office.renew().await;
             if Instant::now() > self.switch.turn_at {
                 self.turn(!self.switch.paused).await?;
+            }
+            if Instant::now() > self.match_at {
+                self.match_account().await?;
             }
             if !is_off && Instant::now() > middle {
                 is_off = self.call_off().await?;
@@ -102,9 +109,6 @@ impl Operator {
             }
             if self.random.random_bool(0.05) {
                 self.rebuild().await?;
-            }
-            if self.random.random_bool(0.05) {
-                self.match_account().await?;
             }
             tokio::time::sleep(PAUSE).await;
         }
@@ -143,7 +147,8 @@ impl Operator {
     }
 
     /// Has the provider's account matched with the books.
-    async fn match_account(&self) -> Result<()> {
+    async fn match_account(&mut self) -> Result<()> {
+        self.match_at = Instant::now() + MATCHED_EVERY;
         let operation = self.client.wire.order(Kind::Match, Uuid::nil());
         let request = || self.post("/api/admin/reconciliation/runs", &operation);
         self.client.wire.persist(&operation, request).await?;

@@ -23,8 +23,8 @@ use crate::audit::Lost;
 
 /// How often the processes are looked at.
 const LOOK: Duration = Duration::from_millis(20);
-/// How long the provider's simulator may take to hear of a fault.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long the provider's simulator may take to hear of a fault. The others wait for that: it may be stopped.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Whoever disturbs, and puts right.
 pub(super) struct Performer<'a> {
