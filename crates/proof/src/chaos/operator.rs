@@ -27,7 +27,7 @@ const PAUSE: Duration = Duration::from_millis(150);
 /// How long after the load the operator goes on calling the campaign off and ruling.
 const LAST_TRIES: Duration = Duration::from_mins(2);
 /// How often the provider's account is matched with the books.
-const MATCHED_EVERY: Duration = Duration::from_secs(4);
+const MATCHED_EVERY: Duration = Duration::from_secs(10);
 /// How long charging goes on between two pauses, in milliseconds; the first comes a little sooner.
 const CHARGING: RangeInclusive<u64> = 5000..=15_000;
 const CHARGING_AT_FIRST: RangeInclusive<u64> = 2000..=5000;
