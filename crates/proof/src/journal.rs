@@ -42,11 +42,17 @@ pub enum Kind {
     CallOff,
     /// `POST /api/admin/totals/rebuild`, by the operator.
     Rebuild,
+    /// `PUT /api/admin/payments/charging`, by the operator.
+    Switch,
+    /// `POST /api/admin/reconciliation/runs`, by the operator.
+    Match,
+    /// A page or a state that somebody reads; nothing comes of it.
+    Look,
 }
 
 impl Kind {
-    /// All of them: first as a gift goes through them, then what operators do.
-    pub const ALL: [Self; 11] = [
+    /// All of them: first as a gift goes through them, then what operators do, and what everybody reads.
+    pub const ALL: [Self; 14] = [
         Self::Pledge,
         Self::Payment,
         Self::Confirm,
@@ -58,7 +64,15 @@ impl Kind {
         Self::Void,
         Self::CallOff,
         Self::Rebuild,
+        Self::Switch,
+        Self::Match,
+        Self::Look,
     ];
+
+    /// Whether the platform is asked, and not the provider.
+    pub const fn is_asked_of_us(self) -> bool {
+        !matches!(self, Self::Confirm | Self::Challenge | Self::Hold)
+    }
 }
 
 /// What the client learnt from one try, or from all tries of a key.
@@ -102,10 +116,24 @@ pub struct Entry {
     pub pledge_id: Option<Uuid>,
     /// The payment, likewise.
     pub payment_id: Option<Uuid>,
-    /// Of a confirmation the provider's intent, of an acknowledged refund or rebuild its own id.
+    /// Of a confirmation the provider's intent, of an acknowledged refund, rebuild or matching its own id.
     pub intent: Option<String>,
     /// Of a pledge whose donor showed the guest token of an earlier one, and did not say that both are meant: that one.
     pub after: Option<Uuid>,
+    /// Method and path.
+    #[serde(default)]
+    pub route: String,
+    /// The trace that the answer named, if it named one.
+    pub trace_id: Option<String>,
+}
+
+impl Entry {
+    /// Whether the answer is a mistake of the platform's: a 5xx, except those that say that something is away, or has no
+    /// time. What the platform's description does not have is one of these: a debug build answers 500 in its place.
+    pub fn is_our_mistake(&self) -> bool {
+        let is_mistake = |status| status >= 500 && !matches!(status, 502..=504);
+        self.kind.is_asked_of_us() && self.status.is_some_and(is_mistake)
+    }
 }
 
 /// The journal of a run.
@@ -148,18 +176,35 @@ impl Journal {
 /// # Errors
 /// When the file cannot be read, or a line is no entry.
 pub fn read(path: &Path) -> Result<Vec<Entry>> {
+    Ok(folded(tries(path)?))
+}
+
+/// Reads a journal: every try, in the order in which their answers came.
+///
+/// # Errors
+/// When the file cannot be read, or a line is no entry.
+pub fn tries(path: &Path) -> Result<Vec<Entry>> {
     let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let lines = BufReader::new(file).lines().enumerate();
+    lines
+        .map(|(number, line)| {
+            serde_json::from_str(&line?)
+                .with_context(|| format!("line {} of {}", number + 1, path.display()))
+        })
+        .collect()
+}
+
+/// What clients know in the end, as [`read`] gives it.
+pub fn folded(tries: Vec<Entry>) -> Vec<Entry> {
     let mut known: BTreeMap<(u64, Uuid), Entry> = BTreeMap::new();
-    for (number, line) in BufReader::new(file).lines().enumerate() {
-        let entry: Entry = serde_json::from_str(&line?)
-            .with_context(|| format!("line {} of {}", number + 1, path.display()))?;
+    for entry in tries {
         let folded = match known.remove(&(entry.op, entry.key)) {
             Some(earlier) => fold(earlier, entry),
             None => entry,
         };
         known.insert((folded.op, folded.key), folded);
     }
-    Ok(known.into_values().collect())
+    known.into_values().collect()
 }
 
 fn fold(earlier: Entry, later: Entry) -> Entry {

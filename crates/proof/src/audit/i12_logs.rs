@@ -1,4 +1,4 @@
-//! I12: the logs explain each failure, and tell nobody's secrets.
+//! I12: clients are answered no mistake of ours, the logs explain each failure, and tell nobody's secrets.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -9,6 +9,7 @@ use serde::Deserialize;
 use xtask::fleet::SERVICES;
 
 use super::{Finding, Verdict, pattern};
+use crate::journal::{self, Entry};
 
 /// What is logged where a request is answered with 500, and with 503 because of the database.
 const FAILURES: [&str; 2] = ["request failed", "the database is unavailable"];
@@ -21,13 +22,19 @@ struct Line<'a> {
     trace_id: Option<std::borrow::Cow<'a, str>>,
 }
 
-/// Reads the logs of the services.
-pub(super) fn examine(logs: Option<&Path>) -> Result<Verdict> {
-    let verdict = Verdict::new("I12", "each failure has a trace, no log has a secret");
+/// Reads what clients were answered, and the logs of the services.
+pub(super) fn examine(logs: Option<&Path>, journal: Option<&Path>) -> Result<Verdict> {
+    let mut verdict = Verdict::new(
+        "I12",
+        "nothing fails by a mistake of ours, each failure has a trace, no log has a secret",
+    );
+    let answers = journal.map_or_else(|| Ok(Vec::new()), journal::tries)?;
+    let mistakes = answers.iter().filter(|answer| answer.is_our_mistake());
+    let mistakes = mistakes.map(mistake).collect();
+    verdict.extend(Finding::of("answers that are a mistake of ours", mistakes));
     let Some(logs) = logs else {
         return Ok(verdict.skipped("no logs were named"));
     };
-    let mut verdict = verdict;
     let mut files: Vec<_> = std::fs::read_dir(logs)
         .with_context(|| format!("cannot read {}", logs.display()))?
         .filter_map(|entry| Some(entry.ok()?.path()))
@@ -65,9 +72,17 @@ pub(super) fn examine(logs: Option<&Path>) -> Result<Verdict> {
     verdict.extend(Finding::of("failures without a trace", untraced));
     verdict.extend(Finding::of("lines with something secret", telling));
     Ok(verdict.compared(format!(
-        "{lines} lines of {} logs, {failures} of them about failed requests",
-        files.len()
+        "{lines} lines of {} logs, {failures} of them about failed requests, and {} answers",
+        files.len(),
+        answers.len()
     )))
+}
+
+/// What a person needs to look it up: the trace is in the logs.
+fn mistake(answer: &Entry) -> String {
+    let status = answer.status.unwrap_or_default();
+    let trace = answer.trace_id.as_deref().unwrap_or("none");
+    format!("{status} {} (trace {trace})", answer.route)
 }
 
 /// Whether a service has written the file; `pledge-2.log` is of a second instance.

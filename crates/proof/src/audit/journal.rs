@@ -19,7 +19,9 @@ pub(super) struct Size {
 
 /// Lays the journal out on the bench.
 pub(super) async fn lay_out(bench: &mut Bench, path: &Path) -> Result<Size> {
-    let entries = journal::read(path)?;
+    let mut entries = journal::read(path)?;
+    // Nothing comes of looking.
+    entries.retain(|entry| entry.kind != Kind::Look);
     let pledges = entries
         .iter()
         .filter(|entry| entry.kind == Kind::Pledge)
@@ -51,6 +53,9 @@ fn row(entry: &Entry) -> String {
         Kind::Void => "void",
         Kind::CallOff => "call_off",
         Kind::Rebuild => "rebuild",
+        Kind::Switch => "switch",
+        Kind::Match => "match",
+        Kind::Look => "look",
     };
     let outcome = match entry.outcome {
         Outcome::Ok => "ok",

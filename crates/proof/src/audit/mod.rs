@@ -68,7 +68,10 @@ pub async fn audit(sources: &Sources) -> Result<Report> {
     };
     let (of_outside, of_inside) = try_join(of_outside, of_inside).await?;
     let mut verdicts = [of_outside, of_inside].concat();
-    verdicts.push(i12_logs::examine(sources.logs.as_deref())?);
+    verdicts.push(i12_logs::examine(
+        sources.logs.as_deref(),
+        sources.journal.as_deref(),
+    )?);
     verdicts.sort_by_key(Verdict::number);
     Ok(Report {
         verdicts,

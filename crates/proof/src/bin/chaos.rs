@@ -25,7 +25,8 @@ struct Args {
     /// Print the schedule of this seed, and run nothing.
     #[arg(long)]
     dry_run: bool,
-    /// Put PostgreSQL back, once, to a copy that is so many seconds old by then; 20 where no number is given.
+    /// Put PostgreSQL back, once, to a copy that is so many seconds old by then; 20 where no number is given. Donors give
+    /// until it is that old.
     #[arg(long, num_args = 0..=1, default_missing_value = "20", value_parser = clap::value_parser!(u64).range(1..=3600))]
     restore: Option<u64>,
     /// Do without this guard, to see the run go red; debug builds only.
@@ -46,12 +47,21 @@ fn main() -> ExitCode {
 
 /// Whether every promise was kept.
 fn run(args: &Args) -> Result<bool> {
-    let plan = Plan {
+    let length = Duration::from_secs(args.seconds);
+    let mut plan = Plan {
         donors: args.donors,
-        restore: args.restore.map(Duration::from_secs),
         without: args.without.clone(),
-        ..Plan::new(args.seed, Duration::from_secs(args.seconds))
+        ..Plan::new(args.seed, length)
     };
+    if let Some(age) = args.restore {
+        plan = plan.restoring(Duration::from_secs(age));
+    }
+    if plan.length > length {
+        let seconds = plan.length.as_secs_f64().ceil();
+        ui::say(&format!(
+            "Donors give for {seconds} s, until the copy is old enough."
+        ));
+    }
     let schedule = plan.schedule();
     ui::say(&format!("The schedule of seed {}:\n{schedule}", args.seed));
     if args.dry_run {

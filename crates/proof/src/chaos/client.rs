@@ -217,10 +217,12 @@ impl Client {
         Ok(())
     }
 
-    /// Reads a page, for the load that it is; a guest shows the token.
-    pub(super) async fn look(&self, path: &str, guest: Option<&str>) {
+    /// Reads a page; a guest shows the token.
+    pub(super) async fn look(&self, path: &str, guest: Option<&str>) -> Result<()> {
+        let operation = self.wire.order(Kind::Look, Uuid::nil());
         let request = self.wire.http.get(format!("{}{path}", self.gateway));
-        let _answer = shown(guest, request).send().await;
+        self.wire.attempt(&operation, shown(guest, request)).await?;
+        Ok(())
     }
 
     /// Notes two answers that cannot both be true.

@@ -4,9 +4,12 @@
 //! run, so a seed is a plan and not a recording: a broken run is had again by running its seed again, a few times.
 
 mod client;
+mod deaths;
 mod donors;
 mod enough;
 mod gifts;
+mod matching;
+mod office;
 mod operator;
 mod perform;
 mod proxy;
@@ -18,8 +21,10 @@ mod schedule;
 mod wire;
 mod world;
 
+pub use deaths::{Death, Watch};
+pub use matching::Matched;
 pub use proxy::{Cut, Proxy};
-pub use report::{Outcome, Seen};
+pub use report::{Outcome, Paused, Seen};
 pub use run::{Plan, run};
 pub use schedule::{Kind, Schedule, Window};
 pub use world::place;

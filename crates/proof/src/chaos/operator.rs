@@ -1,23 +1,23 @@
-//! What the people of the platform do meanwhile: an admin takes what is held or lets it go, gives money back and calls a
-//! campaign off, and the banks rule on complaints.
+//! What the people of the platform do meanwhile: an admin takes what is held or lets it go, gives money back, calls a
+//! campaign off, stops charging for a moment and has the provider's account matched, and the banks rule on complaints.
 
 use std::{
     collections::HashMap,
+    ops::RangeInclusive,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result};
-use chassis::clock::Clock;
+use anyhow::Result;
 use rand::{RngExt, SeedableRng, rngs::StdRng, seq::IndexedRandom};
-use reqwest::RequestBuilder;
+use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 use uuid::Uuid;
-use xtask::fleet::Secrets;
 
 use super::{
     client::{Client, Pledged},
-    wire::{Gift, Operation},
+    office::Office,
+    wire::Operation,
     world::World,
 };
 use crate::journal::{Kind, Outcome};
@@ -26,99 +26,68 @@ use crate::journal::{Kind, Outcome};
 const PAUSE: Duration = Duration::from_millis(150);
 /// How long after the load the operator goes on calling the campaign off and ruling.
 const LAST_TRIES: Duration = Duration::from_mins(2);
-
-/// An admin who has signed in.
-pub(super) struct Office {
-    pub(super) token: String,
-    gateway: String,
-    http: reqwest::Client,
-}
-
-impl Office {
-    /// Signs in as the first administrator.
-    pub(super) async fn open(gateway: &str, secrets: &Secrets) -> Result<Self> {
-        let stranger = Self {
-            token: String::new(),
-            gateway: gateway.to_owned(),
-            http: reqwest::Client::builder().no_proxy().build()?,
-        };
-        let who = json!({ "email": secrets.admin_email, "password": secrets.admin_password });
-        let login = stranger.post("/api/auth/login", &who).await?;
-        let token = login["access_token"].as_str();
-        let token = token.context("the login gave no token")?.to_owned();
-        Ok(Self { token, ..stranger })
-    }
-
-    /// Makes a campaign that takes gifts, by this policy of capture.
-    pub(super) async fn campaign(&self, capture: &str) -> Result<Uuid> {
-        let ends_at = Clock::system().now() + chrono::Duration::days(30);
-        let campaign = json!({
-            "title": "A school that will not be built",
-            "story": "The village wants a school, and will find another sponsor before the money is together.",
-            "category": "education",
-            "goal": { "amount": 5_000_000, "currency": "USD" },
-            "ends_at": ends_at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
-            "min_amount": 100,
-            "capture": capture,
-        });
-        let made = self.post("/api/campaigns", &campaign).await?;
-        let id = made["id"].as_str().or(made["campaign"]["id"].as_str());
-        let id = id.context("the campaign has no id")?;
-        self.post(&format!("/api/campaigns/{id}/submit"), &json!({}))
-            .await?;
-        let why = json!({ "reason": "it is to be called off" });
-        self.post(&format!("/api/admin/campaigns/{id}/approve"), &why)
-            .await?;
-        Ok(id.parse()?)
-    }
-
-    async fn post(&self, path: &str, body: &Value) -> Result<Value> {
-        let request = self.http.post(format!("{}{path}", self.gateway));
-        let mut request = request.header("idempotency-key", Uuid::new_v4().to_string());
-        if !self.token.is_empty() {
-            request = request.bearer_auth(&self.token);
-        }
-        let reply = request.json(body).send().await?;
-        let status = reply.status();
-        let text = reply.text().await?;
-        anyhow::ensure!(status.is_success(), "{path} was answered {status}: {text}");
-        Ok(serde_json::from_str(&text)?)
-    }
-}
+/// How often the provider's account is matched with the books.
+const MATCHED_EVERY: Duration = Duration::from_secs(10);
+/// How long charging goes on between two pauses, in milliseconds; the first comes a little sooner.
+const CHARGING: RangeInclusive<u64> = 5000..=15_000;
+const CHARGING_AT_FIRST: RangeInclusive<u64> = 2000..=5000;
+/// How long it is paused, in milliseconds.
+const PAUSED: RangeInclusive<u64> = 500..=2500;
 
 /// Whoever works while donors give.
 pub(super) struct Operator {
     client: Arc<Client>,
     gateway: String,
     provider: String,
-    admin: String,
+    office: Office,
     psp_key: String,
     calling_off: Operation,
+    switch: Switch,
+    match_at: Instant,
     /// What was decided about gifts whose money is held.
     decisions: HashMap<Uuid, Operation>,
     random: StdRng,
 }
 
+/// How the switch of new charges stands, and when it is turned again.
+struct Switch {
+    paused: bool,
+    turn_at: Instant,
+}
+
 impl Operator {
     /// Somebody who writes the donors' journal too.
     pub(super) fn new(world: &World, client: Arc<Client>, seed: u64) -> Self {
+        let mut random = StdRng::seed_from_u64(seed);
         Self {
-            calling_off: order(&client, Kind::CallOff, world.doomed),
+            calling_off: client.wire.order(Kind::CallOff, world.doomed),
             client,
             gateway: world.gateway.clone(),
             provider: world.provider.clone(),
-            admin: world.admin.clone(),
+            office: world.office.clone(),
             psp_key: world.psp_key.clone(),
+            switch: Switch {
+                paused: false,
+                turn_at: later(&mut random, CHARGING_AT_FIRST),
+            },
+            match_at: Instant::now() + MATCHED_EVERY,
             decisions: HashMap::new(),
-            random: StdRng::seed_from_u64(seed),
+            random,
         }
     }
 
-    /// Refunds, decides about what is held, rules and has the totals built anew until the time is over, and from the
-    /// middle on calls one campaign off.
+    /// Refunds, decides about what is held, rules, pauses charging, and has the totals built anew and the provider's account
+    /// matched until the time is over, and from the middle on calls one campaign off.
     pub(super) async fn work(mut self, middle: Instant) -> Result<()> {
         let mut is_off = false;
         while self.client.is_needed() {
+            self.office.renew().await;
+            if Instant::now() > self.switch.turn_at {
+                self.turn(!self.switch.paused).await?;
+            }
+            if Instant::now() > self.match_at {
+                self.match_account().await?;
+            }
             if !is_off && Instant::now() > middle {
                 is_off = self.call_off().await?;
             }
@@ -144,15 +113,45 @@ impl Operator {
             tokio::time::sleep(PAUSE).await;
         }
         let last = Instant::now() + LAST_TRIES;
+        // The database may have gone back to a copy in which charging was paused.
+        let mut goes_on = false;
         while Instant::now() < last {
             is_off = is_off || self.call_off().await?;
-            if is_off && self.rule().await.is_ok() {
+            goes_on = goes_on || self.turn(false).await?;
+            if is_off && goes_on && self.rule().await.is_ok() {
                 return Ok(());
             }
             tokio::time::sleep(PAUSE).await;
         }
         self.client
-            .contradict("nobody took the order to call a campaign off".to_owned());
+            .contradict("nobody took the last orders of the operator".to_owned());
+        Ok(())
+    }
+
+    /// Stops new charges, or lets them go on, and says whether that is known to be so. Where nobody has answered it is
+    /// turned once more, later, by another order.
+    async fn turn(&mut self, paused: bool) -> Result<bool> {
+        let operation = self.client.wire.order(Kind::Switch, Uuid::nil());
+        let body = json!({ "paused": paused, "reason": "the operator tries the switch" });
+        let request = || {
+            self.request(Method::PUT, "/api/admin/payments/charging", &operation)
+                .json(&body)
+        };
+        let answer = self.client.wire.persist(&operation, request).await?;
+        let is_known = answer.outcome == Outcome::Ok;
+        // It may be paused all the same.
+        self.switch.paused = paused || !is_known;
+        let next = if self.switch.paused { PAUSED } else { CHARGING };
+        self.switch.turn_at = later(&mut self.random, next);
+        Ok(is_known)
+    }
+
+    /// Has the provider's account matched with the books.
+    async fn match_account(&mut self) -> Result<()> {
+        self.match_at = Instant::now() + MATCHED_EVERY;
+        let operation = self.client.wire.order(Kind::Match, Uuid::nil());
+        let request = || self.post("/api/admin/reconciliation/runs", &operation);
+        self.client.wire.persist(&operation, request).await?;
         Ok(())
     }
 
@@ -217,20 +216,21 @@ impl Operator {
 
     /// Has the totals of all campaigns built anew; while that is being done, it is refused.
     async fn rebuild(&self) -> Result<()> {
-        let operation = order(&self.client, Kind::Rebuild, Uuid::nil());
+        let operation = self.client.wire.order(Kind::Rebuild, Uuid::nil());
         let request = || self.post("/api/admin/totals/rebuild", &operation);
         self.client.wire.persist(&operation, request).await?;
         Ok(())
     }
 
     fn post(&self, path: &str, operation: &Operation) -> RequestBuilder {
-        let request = self
-            .client
-            .wire
-            .http
-            .post(format!("{}{path}", self.gateway));
+        self.request(Method::POST, path, operation)
+    }
+
+    fn request(&self, method: Method, path: &str, operation: &Operation) -> RequestBuilder {
+        let url = format!("{}{path}", self.gateway);
+        let request = self.client.wire.http.request(method, url);
         let request = request.header("idempotency-key", operation.key.to_string());
-        request.bearer_auth(&self.admin)
+        request.bearer_auth(self.office.token())
     }
 
     /// The banks decide about what was complained of: the half is lost.
@@ -255,14 +255,7 @@ impl Operator {
     }
 }
 
-/// Something that is to be done once about a campaign, or about all.
-fn order(client: &Client, kind: Kind, campaign: Uuid) -> Operation {
-    let gift = Gift {
-        campaign,
-        amount: 0,
-        tip: 0,
-        covers_fee: false,
-        email: String::new(),
-    };
-    client.wire.operation(kind, gift)
+/// A moment that is so many milliseconds ahead.
+fn later(random: &mut StdRng, millis: RangeInclusive<u64>) -> Instant {
+    Instant::now() + Duration::from_millis(random.random_range(millis))
 }

@@ -13,6 +13,7 @@ use xtask::{
 };
 
 use super::{
+    deaths::{Death, Watch},
     proxy::Cut,
     restore,
     schedule::{Kind, Schedule, Window},
@@ -22,8 +23,8 @@ use crate::audit::Lost;
 
 /// How often the processes are looked at.
 const LOOK: Duration = Duration::from_millis(20);
-/// How long the provider's simulator may take to hear of a fault.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long the provider's simulator may take to hear of a fault. The others wait for that: it may be stopped.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Whoever disturbs, and puts right.
 pub(super) struct Performer<'a> {
@@ -31,7 +32,8 @@ pub(super) struct Performer<'a> {
     client: reqwest::Client,
     began: Instant,
     /// Processes that ended without being asked to, and how.
-    pub(super) deaths: Vec<String>,
+    pub(super) deaths: Vec<Death>,
+    watch: Watch,
     /// What the database has forgotten, once it was put back to a copy.
     pub(super) lost: Option<Lost>,
     /// Since when the copy of the database is too old.
@@ -50,6 +52,7 @@ impl<'a> Performer<'a> {
             client: client.build()?,
             began: Instant::now(),
             deaths: Vec::new(),
+            watch: Watch::default(),
             lost: None,
             copied_at: None,
             recovers,
@@ -88,6 +91,7 @@ impl<'a> Performer<'a> {
         for proxy in self.world.proxies.values() {
             proxy.heal();
         }
+        while self.see_death().is_some() {}
         let mut fleet = self.world.fleet();
         for server in fleet.backends().servers_mut() {
             wake(server)?;
@@ -128,6 +132,9 @@ impl<'a> Performer<'a> {
             Kind::Freeze => signal(&mut fleet, window.target, Signal::SIGSTOP),
             Kind::Postgres | Kind::Redis | Kind::Kafka => {
                 server(window.kind, &mut fleet).kill();
+                if window.kind == Kind::Postgres {
+                    self.watch.database_goes();
+                }
             }
             Kind::CutReply => self.cut(window, Cut::Reply),
             Kind::CutMiddle => self.cut(window, Cut::Middle),
@@ -149,10 +156,16 @@ impl<'a> Performer<'a> {
         let mut fleet = self.world.fleet();
         match window.kind {
             // Whether they get ready is seen at the end; others may have been made to fail meanwhile.
-            Kind::Kill => fleet.server(window.target).spawn()?,
+            Kind::Kill => {
+                fleet.server(window.target).spawn()?;
+                self.watch.starts(window.target);
+            }
             Kind::Freeze => signal(&mut fleet, window.target, Signal::SIGCONT),
             Kind::Postgres | Kind::Redis | Kind::Kafka => {
                 server(window.kind, &mut fleet).spawn()?;
+                if window.kind == Kind::Postgres {
+                    self.watch.database_comes();
+                }
             }
             Kind::CutReply | Kind::CutMiddle => self.world.proxies[window.target].heal(),
             Kind::Webhooks | Kind::Silence => {
@@ -179,16 +192,22 @@ impl<'a> Performer<'a> {
     fn watch_until(&mut self, at: Duration) -> Result<()> {
         while self.began.elapsed() < at {
             interrupt::check()?;
-            let death = self.world.fleet().next_death();
-            if let Some((name, status)) = death {
-                let what = format!("{name} ended by itself ({status})");
-                self.say(&what);
-                self.deaths.push(what);
+            if let Some(name) = self.see_death() {
                 start_again(&mut self.world.fleet(), &name)?;
+                self.watch.starts(&name);
             }
             std::thread::sleep(LOOK);
         }
         Ok(())
+    }
+
+    /// Notes a process that has ended by itself.
+    pub(super) fn see_death(&mut self) -> Option<String> {
+        let (name, status) = self.world.fleet().next_death()?;
+        let death = self.watch.death(&name, status);
+        self.say(&death.to_string());
+        self.deaths.push(death);
+        Some(name)
     }
 
     fn say(&self, what: &str) {

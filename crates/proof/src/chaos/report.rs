@@ -1,11 +1,11 @@
 //! What became of a run.
 
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 
-use super::enough::is_enough;
+use super::{deaths::Death, enough::is_enough, matching::Matched};
 use crate::{
-    audit::Report,
-    journal::{Entry, Kind, Outcome as Told},
+    audit::{Finding, Report},
+    journal::{self, Entry, Kind, Outcome as Told},
 };
 
 /// What clients saw of one kind of operation.
@@ -43,13 +43,58 @@ pub struct Outcome {
     pub seed: u64,
     /// What clients saw.
     pub seen: [(Kind, Seen); Kind::ALL.len()],
+    /// Who was told that charging was paused.
+    pub paused: Paused,
     /// Processes that ended without being asked to.
-    pub deaths: Vec<String>,
-    /// What the audit found. What clients noticed by themselves is in it, and so is what did not come to rest.
+    pub deaths: Vec<Death>,
+    /// What came of matching the provider's account with the books.
+    pub matched: Matched,
+    /// What the audit found. What clients noticed by themselves is in it, and so are what did not come to rest, and processes
+    /// that ended without being asked to.
     pub report: Report,
 }
 
+/// Who was told that charging was paused.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Paused {
+    /// Operations that were put off.
+    pub put_off: usize,
+    /// Those of them that were acknowledged in the end.
+    pub came_back: usize,
+}
+
 impl Outcome {
+    /// What became of a run in which clients made these tries.
+    pub fn new(seed: u64, tries: Vec<Entry>, deaths: Vec<Death>, mut report: Report) -> Self {
+        let unexcused = deaths.iter().filter(|death| death.excuse.is_none());
+        let unexcused = unexcused.map(ToString::to_string).collect();
+        add(
+            &mut report,
+            "I12",
+            "processes that ended by themselves",
+            unexcused,
+        );
+        let is_put_off = |entry: &&Entry| entry.code.as_deref() == Some("charging_paused");
+        let put_off: BTreeSet<u64> = tries
+            .iter()
+            .filter(is_put_off)
+            .map(|entry| entry.op)
+            .collect();
+        let entries = journal::folded(tries);
+        let came_back = |entry: &&Entry| entry.outcome == Told::Ok && put_off.contains(&entry.op);
+        Self {
+            seed,
+            seen: Kind::ALL.map(|kind| (kind, Seen::of(kind, &entries))),
+            paused: Paused {
+                put_off: put_off.len(),
+                came_back: entries.iter().filter(came_back).count(),
+            },
+            deaths,
+            matched: Matched::default(),
+            report,
+        }
+    }
+
     /// Whether every promise was kept.
     pub fn held(&self) -> bool {
         self.report.holds()
@@ -89,6 +134,9 @@ impl fmt::Display for Outcome {
                 Kind::Void => "holds let go",
                 Kind::CallOff => "campaigns called off",
                 Kind::Rebuild => "rebuilds",
+                Kind::Switch => "switches turned",
+                Kind::Match => "matchings",
+                Kind::Look => "pages read",
             };
             let Seen {
                 acknowledged,
@@ -100,9 +148,29 @@ impl fmt::Display for Outcome {
                 "  {what:<20} {acknowledged} acknowledged, {refused} refused, {unknown} unknown"
             )?;
         }
+        let Paused { put_off, came_back } = self.paused;
+        writeln!(
+            f,
+            "  while charging was paused {put_off} were put off, of whom {came_back} came back and were acknowledged"
+        )?;
+        writeln!(f, "\n{}", self.matched)?;
         for death in &self.deaths {
-            writeln!(f, "  {death}, and was started again")?;
+            writeln!(f, "{death}")?;
         }
         write!(f, "\n{}\n\n{}", self.report, self.verdict())
+    }
+}
+
+/// Adds to an invariant what the audit cannot see.
+pub(super) fn add(report: &mut Report, invariant: &str, what: &str, ids: Vec<String>) {
+    let verdict = report
+        .verdicts
+        .iter_mut()
+        .find(|one| one.invariant == invariant);
+    if let Some(verdict) = verdict.filter(|_| !ids.is_empty()) {
+        verdict.findings.push(Finding {
+            ids,
+            what: what.to_owned(),
+        });
     }
 }

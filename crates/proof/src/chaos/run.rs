@@ -6,6 +6,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
+use chassis::clock::Clock;
 use serde_json::Value;
 use tokio::task::JoinSet;
 use xtask::{
@@ -15,18 +16,17 @@ use xtask::{
 
 use super::{
     client::{Client, Hours},
+    deaths::{Death, Watch},
     donors,
+    matching::Matched,
     operator::Operator,
     perform::Performer,
     quiet,
-    report::{Outcome, Seen},
+    report::{Outcome, add},
     schedule::{Kind, Schedule},
     world::World,
 };
-use crate::{
-    audit::{Finding, Lost, Report},
-    journal,
-};
+use crate::{audit::Lost, journal};
 
 /// How many donors give in overtime: a machine that is too slow for all of them has time for these.
 const STAYING: u64 = 3;
@@ -71,6 +71,16 @@ impl Plan {
         }
     }
 
+    /// Puts PostgreSQL back, once, to a copy that is this old by then. Donors give until it is, however long that takes.
+    #[must_use]
+    pub fn restoring(self, age: Duration) -> Self {
+        Self {
+            length: self.length.max(Schedule::least_length(age)),
+            restore: Some(age),
+            ..self
+        }
+    }
+
     /// What will go wrong.
     pub fn schedule(&self) -> Schedule {
         let drawn = Schedule::draw(self.seed, self.length, &self.kinds);
@@ -94,23 +104,24 @@ pub async fn run(options: Options, plan: &Plan) -> Result<Outcome> {
     state.write(&run_dir)?;
     let journal = run_dir.join("journal.jsonl");
     let Loaded {
-        deaths,
+        mut deaths,
         doubts,
         lost,
     } = load(&world, plan, &journal).await?;
+    let healed_at = Clock::system().now();
     world.sources.lost = lost;
     ui::step("everything is healed; waiting until all has settled");
     let (unsettled, mut report) = quiet::rest(&world, plan.patience).await?;
+    deaths.extend(late_deaths(&world));
+    let matched = Matched::count(&world.sources.database_url, healed_at).await?;
     add(&mut report, "I1", "donors were told both", doubts);
     let what = format!("not settled after {} s", plan.patience.as_secs());
     add(&mut report, "I9", &what, unsettled);
-    let entries = journal::read(&journal)?;
+    let tries = journal::tries(&journal)?;
     world.stop();
     let outcome = Outcome {
-        seed: plan.seed,
-        seen: journal::Kind::ALL.map(|kind| (kind, Seen::of(kind, &entries))),
-        deaths,
-        report,
+        matched,
+        ..Outcome::new(plan.seed, tries, deaths, report)
     };
     ensure!(
         !outcome.held() || outcome.proves(),
@@ -122,11 +133,21 @@ pub async fn run(options: Options, plan: &Plan) -> Result<Outcome> {
 /// What became of the load.
 struct Loaded {
     /// The processes that ended by themselves.
-    deaths: Vec<String>,
+    deaths: Vec<Death>,
     /// Answers that donors cannot believe.
     doubts: Vec<String>,
     /// What the database has forgotten.
     lost: Option<Lost>,
+}
+
+/// Processes that ended by themselves when nothing was broken any more.
+fn late_deaths(world: &World) -> Vec<Death> {
+    let watch = Watch::default();
+    let mut fleet = world.fleet();
+    let deaths = std::iter::from_fn(|| fleet.next_death());
+    deaths
+        .map(|(name, status)| watch.death(&name, status))
+        .collect()
 }
 
 /// Lets donors give while the schedule is performed, and heals everything.
@@ -170,17 +191,4 @@ async fn load(world: &World, plan: &Plan, journal: &std::path::Path) -> Result<L
         doubts: client.contradictions(),
         lost: performer.lost,
     })
-}
-
-fn add(report: &mut Report, invariant: &str, what: &str, ids: Vec<String>) {
-    let verdict = report
-        .verdicts
-        .iter_mut()
-        .find(|one| one.invariant == invariant);
-    if let Some(verdict) = verdict.filter(|_| !ids.is_empty()) {
-        verdict.findings.push(Finding {
-            ids,
-            what: what.to_owned(),
-        });
-    }
 }

@@ -209,6 +209,11 @@ impl Schedule {
         Self(windows)
     }
 
+    /// How long a run takes at least in which PostgreSQL is put back to a copy that is this old by then.
+    pub fn least_length(age: Duration) -> Duration {
+        Duration::from_millis(MARGIN) + COPY + age + RECOVERY
+    }
+
     /// Once, PostgreSQL is put back to a copy that is this old by then. While it is copied, and while the services recover,
     /// nothing else goes wrong.
     #[must_use]

@@ -105,6 +105,18 @@ impl Wire {
         }
     }
 
+    /// Something new that is to be done once about a campaign; about all, where that is nil.
+    pub(super) fn order(&self, kind: Kind, campaign: Uuid) -> Operation {
+        let gift = Gift {
+            campaign,
+            amount: 0,
+            tip: 0,
+            covers_fee: false,
+            email: String::new(),
+        };
+        self.operation(kind, gift)
+    }
+
     /// A request of the platform, under the key of its operation.
     pub(super) fn post(&self, url: &str, operation: &Operation) -> RequestBuilder {
         let request = self.http.post(url);
@@ -136,20 +148,24 @@ impl Wire {
         request: RequestBuilder,
     ) -> Result<Answer> {
         let sent_at = self.clock.now().timestamp_millis();
-        let (status, body) = match request.send().await {
-            Ok(reply) => {
-                let status = reply.status();
-                // A reply that breaks off tells nothing.
-                match reply.json::<Value>().await {
-                    Ok(body) => (Some(status), body),
-                    Err(_) => (None, Value::Null),
-                }
-            }
-            Err(_) => (None, Value::Null),
+        let request = request.build()?;
+        let route = format!("{} {}", request.method(), request.url().path());
+        let reply = self.http.execute(request).await.ok();
+        let status = reply.as_ref().map(reqwest::Response::status);
+        let body = match reply {
+            Some(reply) => reply.json::<Value>().await.ok(),
+            None => None,
         };
+        // A reply that breaks off tells nothing.
+        let told = status.filter(|_| body.is_some());
+        let body = body.unwrap_or_default();
         let code = [&body["code"], &body["error"]["code"]];
         let code = code.into_iter().find_map(Value::as_str).map(str::to_owned);
-        let outcome = outcome(status, code.as_deref());
+        let outcome = match told {
+            // The bank may let go of it first; the same request tells later.
+            Some(StatusCode::ACCEPTED) if operation.kind == Kind::Void => Outcome::Unknown,
+            told => outcome(told, code.as_deref()),
+        };
         if outcome == Outcome::Ok {
             self.acknowledged.note(operation.kind, operation.op);
         }
@@ -171,19 +187,23 @@ impl Wire {
             pledge_id: operation.pledge_id.or_else(|| id("/pledge/id")),
             payment_id: operation.payment_id.or_else(|| id("/payment_id")),
             intent: match operation.kind {
-                Kind::Refund | Kind::Rebuild => id("/id").map(|id| id.to_string()),
+                Kind::Refund | Kind::Rebuild | Kind::Match => id("/id").map(|id| id.to_string()),
                 _ => operation.intent.clone(),
             },
             after: operation.after,
+            route,
+            trace_id: body["trace_id"].as_str().map(str::to_owned),
         })?;
         Ok(Answer { outcome, body })
     }
 }
 
-/// What somebody may conclude. A server that has no time, or is busy with a twin, has not refused.
+/// What somebody may conclude. A server that has no time, or is busy with a twin, has not refused; one that has seen too
+/// many declines has, for an hour.
 fn outcome(status: Option<StatusCode>, code: Option<&str>) -> Outcome {
     match status {
         Some(status) if status.is_success() => Outcome::Ok,
+        Some(StatusCode::TOO_MANY_REQUESTS) if code == Some("payment_velocity") => Outcome::Fail,
         Some(StatusCode::TOO_MANY_REQUESTS) => Outcome::Unknown,
         Some(StatusCode::CONFLICT) if code == Some("idempotency_in_progress") => Outcome::Unknown,
         Some(status) if status.is_client_error() => Outcome::Fail,

@@ -15,22 +15,26 @@ use xtask::{
     settings,
 };
 
-use super::{operator::Office, proxy::Proxy};
+use super::{office::Office, proxy::Proxy};
 use crate::audit::Sources;
 
-/// How soon the payment service repeats a call to the provider that had no answer, and asks about what webhooks have not
-/// told. In production it waits longer; here the run does.
-const CADENCES: [(&str, &str); 9] = [
+/// How soon the payment service repeats a call to the provider that had no answer, tells a person of it, and asks about
+/// what webhooks have not told. In production it waits longer; here the run does.
+const CADENCES: [(&str, &str); 10] = [
     ("RESOLVE_EVERY_MS", "1000"),
     ("RESOLVE_AFTER_MS", "6000"),
     ("RESOLVE_AT_MOST_MS", "12000"),
     ("RECONCILE_AFTER_MS", "4000"),
     ("SETTLE_LOOK_AFTER_MS", "4000"),
+    ("UNKNOWN_AFTER_MS", "4000"),
     ("SWEEP_EVERY_MS", "3000"),
     ("SWEEP_OVERLAP_MS", "20000"),
     ("REFUNDS_PER_SECOND", "1000"),
     ("REFUND_APPROVAL_MINOR", "1000000000000"),
 ];
+
+/// The provider pays out what is available every few seconds, and banks let go of what is held for longer than this.
+const PROVIDER: [(&str, &str); 2] = [("PSP_PAYOUT_EVERY_MS", "3000"), ("PSP_HOLD_MS", "20000")];
 
 /// A fleet on servers of its own, in a run directory of its own. What PostgreSQL acknowledges survives its death.
 ///
@@ -67,8 +71,8 @@ pub(super) struct World {
     pub(super) doomed: Uuid,
     /// The campaign whose gifts are held until an admin takes them.
     pub(super) patient: Uuid,
-    /// An admin's access token.
-    pub(super) admin: String,
+    /// An admin who has signed in.
+    pub(super) office: Office,
     /// What the merchant shows the provider.
     pub(super) psp_key: String,
     pub(super) sources: Sources,
@@ -100,6 +104,9 @@ impl World {
         for (name, value) in CADENCES {
             options = options.env("payment", name, value);
         }
+        for (name, value) in PROVIDER {
+            options = options.env("psp-sim", name, value);
+        }
         // A member that a dead broker left hanging is replaced while the run still waits.
         options = options.env("*", "KAFKA_SILENCE_MS", "15000");
         if let Some(guard) = without {
@@ -116,7 +123,7 @@ impl World {
         Ok(Self {
             doomed: office.campaign("automatic").await?,
             patient: office.campaign("manual").await?,
-            admin: office.token,
+            office,
             psp_key: secrets.psp_secret_key,
             gateway: fleet.gateway(),
             provider: fleet.psp(),

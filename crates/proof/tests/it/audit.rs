@@ -273,6 +273,34 @@ fn a_gift_that_donors_were_told_otherwise_of_is_found() {
 }
 
 #[test]
+fn an_answer_that_is_a_mistake_of_ours_is_found() {
+    at_rest(async |world, past| {
+        for (broken, kind, status) in [
+            ("I12", Kind::Pledge, 500),
+            ("", Kind::Pledge, 503),
+            ("I12", Kind::Look, 500),
+            ("", Kind::Confirm, 500),
+        ] {
+            let entry = Entry {
+                kind,
+                status: Some(status),
+                route: "POST /api/pledges".to_owned(),
+                trace_id: Some("4bf92f".to_owned()),
+                ..told(&past.paid, Outcome::Unknown)
+            };
+            let mut copy = world.copy();
+            copy.sources.journal = Some(one_line(world, &entry));
+            let report = copy.audit().await;
+            breaks(&report, broken, &format!("{entry:?}"));
+            let names = report
+                .to_string()
+                .contains("500 POST /api/pledges (trace 4bf92f)");
+            assert_eq!(names, !broken.is_empty(), "{report}");
+        }
+    });
+}
+
+#[test]
 fn an_order_that_operators_were_told_otherwise_of_is_found() {
     at_rest(async |world, past| {
         let order = |gift: &Gift, kind, amount| Entry {
@@ -533,6 +561,8 @@ fn told(gift: &Gift, outcome: Outcome) -> Entry {
         payment_id: is_done.then(|| id(&gift.payment_id)),
         intent: None,
         after: None,
+        route: String::new(),
+        trace_id: None,
     }
 }
 

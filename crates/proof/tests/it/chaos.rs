@@ -1,13 +1,17 @@
 //! Chaos: short seeds hold, and a run without one of the guards does not. The guards are what these runs hold by.
 
-use std::time::Duration;
+use std::{os::unix::process::ExitStatusExt, process::ExitStatus, time::Duration};
 
-use proof::chaos::{self, Kind, Outcome, Plan, Schedule};
+use proof::{
+    audit::{Report, Verdict},
+    chaos::{self, Kind, Outcome, Paused, Plan, Schedule, Watch},
+    journal,
+};
 use serde_json::json;
 use uuid::Uuid;
 use xtask::{fleet::Options, settings};
 
-use crate::harness::slot;
+use crate::{chaos_journal::entry, harness::slot};
 
 const LOAD: Duration = Duration::from_secs(15);
 
@@ -51,9 +55,10 @@ fn every_kind_of_fault_comes_up() {
 
 #[test]
 fn while_the_database_is_copied_and_put_back_nothing_else_goes_wrong() {
-    let (length, age) = (Duration::from_mins(1), Duration::from_secs(20));
+    let (short, age) = (Duration::from_secs(3), Duration::from_secs(20));
     for seed in 0..500 {
-        let draw = || Schedule::draw(seed, length, &Kind::ALL).with_restore(seed, length, age);
+        let plan = Plan::new(seed, short).restoring(age);
+        let (length, draw) = (plan.length, || plan.schedule());
         let Schedule(windows) = draw();
         assert_eq!(draw(), Schedule(windows.clone()));
         let restores: Vec<_> = windows
@@ -75,6 +80,78 @@ fn while_the_database_is_copied_and_put_back_nothing_else_goes_wrong() {
             }
         }
     }
+}
+
+#[test]
+fn donors_give_until_the_copy_is_old_enough() {
+    for (seconds, age, least) in [(60, 600, 600), (900, 600, 900), (60, 20, 60)] {
+        let (length, age) = (Duration::from_secs(seconds), Duration::from_secs(age));
+        let plan = Plan::new(1, length).restoring(age);
+        assert!(plan.length >= Duration::from_secs(least), "{plan:?}");
+        assert!(plan.length < Duration::from_secs(least + 60), "{plan:?}");
+        let Schedule(windows) = plan.schedule();
+        let last = windows.iter().map(chaos::Window::ends).max();
+        assert!(last < Some(plan.length), "{plan:?}");
+    }
+}
+
+#[test]
+fn a_process_that_ends_by_itself_breaks_a_run() {
+    let aborted = ExitStatus::from_raw(6);
+    let mut watch = Watch::default();
+    let outcome = outcome(Vec::new(), vec![watch.death("pledge", aborted)]);
+    assert_eq!(outcome.verdict(), "chaos seed 1: BROKEN I12");
+    let told = outcome.to_string();
+    assert!(told.contains("pledge ended by itself (signal: 6"), "{told}");
+    // It runs for longer, or nobody has taken its database away.
+    watch.starts("payment");
+    assert!(watch.death("payment", aborted).excuse.is_none());
+    watch.database_goes();
+    assert!(watch.death("pledge", aborted).excuse.is_none());
+}
+
+#[test]
+fn a_start_without_a_database_and_a_server_that_is_not_ours_break_nothing() {
+    let failed = ExitStatus::from_raw(256);
+    let mut watch = Watch::default();
+    watch.database_goes();
+    watch.starts("user");
+    let while_it_was_away = watch.death("user", failed);
+    watch.database_comes();
+    let deaths = vec![
+        while_it_was_away,
+        watch.death("user", failed),
+        watch.death("kafka", failed),
+    ];
+    assert!(self::outcome(Vec::new(), deaths).held());
+    watch.starts("user");
+    assert!(watch.death("user", failed).excuse.is_none());
+}
+
+#[test]
+fn those_who_come_back_after_a_pause_are_counted() {
+    use journal::Outcome::{Ok, Unknown};
+    let put_off = |op| journal::Entry {
+        status: Some(503),
+        code: Some("charging_paused".to_owned()),
+        ..entry(op, Unknown)
+    };
+    let back = journal::Entry {
+        outcome: Ok,
+        ..put_off(1)
+    };
+    let back = journal::Entry { code: None, ..back };
+    let tries = vec![put_off(1), put_off(2), entry(3, Ok), back];
+    let tries = tries.into_iter().map(|one| journal::Entry {
+        key: Uuid::from_u128(one.op.into()),
+        ..one
+    });
+    let counted = outcome(tries.collect(), Vec::new()).paused;
+    let expected = Paused {
+        put_off: 2,
+        came_back: 1,
+    };
+    assert_eq!(counted, expected);
 }
 
 #[test]
@@ -170,11 +247,26 @@ fn seed(seed: u64) -> Outcome {
 fn restoring(without: Option<&str>) -> Plan {
     Plan {
         kinds: Vec::new(),
-        restore: Some(Duration::from_secs(20)),
         without: without.map(str::to_owned),
         patience: Duration::from_secs(if without.is_some() { 10 } else { 120 }),
-        ..Plan::new(1, Duration::from_secs(45))
+        ..Plan::new(1, LOAD).restoring(Duration::from_secs(20))
     }
+}
+
+/// What became of a run in which clients made these tries, and the audit found nothing.
+fn outcome(tries: Vec<journal::Entry>, deaths: Vec<chaos::Death>) -> Outcome {
+    let verdict = Verdict {
+        invariant: "I12",
+        promise: "nothing fails",
+        compared: String::new(),
+        findings: Vec::new(),
+        skipped: None,
+    };
+    let report = Report {
+        verdicts: vec![verdict],
+        ..Report::default()
+    };
+    Outcome::new(1, tries, deaths, report)
 }
 
 fn on_servers_of_its_own(plan: &Plan) -> Outcome {
@@ -236,6 +328,7 @@ fn held(outcome: &Outcome) {
     assert!(outcome.held(), "{outcome}");
     let seed = outcome.seed;
     assert_eq!(outcome.verdict(), format!("chaos seed {seed}: held"));
+    assert!(outcome.matched.paid_out > 0, "{outcome}");
 }
 
 fn broken(guard: &str, invariant: &str) {

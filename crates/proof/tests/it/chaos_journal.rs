@@ -52,11 +52,36 @@ fn a_line_that_is_no_entry_is_named() {
     assert!(format!("{error:#}").starts_with("cannot read"), "{error:#}");
 }
 
+#[test]
+fn what_is_away_or_has_no_time_is_no_mistake_of_ours_and_neither_is_the_providers() {
+    for (kind, status, is_mistake) in [
+        (Kind::Pledge, Some(500), true),
+        (Kind::Look, Some(500), true),
+        (Kind::Refund, Some(501), true),
+        (Kind::Payment, Some(502), false),
+        (Kind::Payment, Some(503), false),
+        (Kind::Payment, Some(504), false),
+        (Kind::Payment, Some(409), false),
+        (Kind::Payment, Some(201), false),
+        (Kind::Payment, None, false),
+        (Kind::Confirm, Some(500), false),
+        (Kind::Challenge, Some(500), false),
+        (Kind::Hold, Some(500), false),
+    ] {
+        let answer = Entry {
+            kind,
+            status,
+            ..entry(1, Outcome::Unknown)
+        };
+        assert_eq!(answer.is_our_mistake(), is_mistake, "{kind:?} {status:?}");
+    }
+}
+
 fn path() -> std::path::PathBuf {
     std::env::temp_dir().join(format!("journal-{}.jsonl", Uuid::new_v4()))
 }
 
-fn entry(op: u64, outcome: Outcome) -> Entry {
+pub fn entry(op: u64, outcome: Outcome) -> Entry {
     Entry {
         op,
         key: Uuid::new_v4(),
@@ -73,5 +98,7 @@ fn entry(op: u64, outcome: Outcome) -> Entry {
         payment_id: None,
         intent: None,
         after: None,
+        route: String::new(),
+        trace_id: None,
     }
 }

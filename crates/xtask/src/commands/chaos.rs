@@ -25,7 +25,8 @@ pub struct Chaos {
     /// Print the schedule of the seed, and run nothing.
     #[arg(long)]
     pub dry_run: bool,
-    /// Put PostgreSQL back, once, to a copy that is so many seconds old by then; 20 where no number is given.
+    /// Put PostgreSQL back, once, to a copy that is so many seconds old by then; 20 where no number is given. Donors give
+    /// until it is that old.
     #[arg(long, num_args = 0..=1, default_missing_value = "20")]
     pub restore: Option<u64>,
     /// Do without a guard, to see the run go red; debug builds only.

@@ -80,24 +80,6 @@ impl Topics {
         })
     }
 
-    /// Whether a group has committed everything that these topics hold.
-    pub fn are_consumed(&self, group: &str, topics: &[&str]) -> bool {
-        block_in_place(|| {
-            let consumer = self.consumer(group);
-            let mut asked = TopicPartitionList::new();
-            for topic in topics {
-                asked.add_partition(&format!("{}{topic}", self.prefix), 0);
-            }
-            let Ok(committed) = consumer.committed_offsets(asked, PATIENCE) else {
-                return false;
-            };
-            committed.elements().iter().all(|one| {
-                let watermarks = consumer.fetch_watermarks(one.topic(), 0, PATIENCE);
-                watermarks.is_ok_and(|(_, end)| end == 0 || one.offset() == Offset::Offset(end))
-            })
-        })
-    }
-
     fn consumer(&self, group: &str) -> BaseConsumer {
         ClientConfig::new()
             .set("bootstrap.servers", &self.brokers)

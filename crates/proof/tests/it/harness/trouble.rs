@@ -5,6 +5,7 @@ use std::{
     sync::{MutexGuard, PoisonError},
 };
 
+use proof::audit::behind;
 use testkit::eventually;
 use tokio::task::block_in_place;
 use xtask::fleet::{Backends, Fleet, Server};
@@ -17,30 +18,6 @@ const ABORTED: i32 = 6;
 
 /// Processes that run only where a test starts them.
 const SPARES: [&str; 2] = ["pledge-2", "totals-2"];
-
-/// Who consumes what.
-const GROUPS: [(&str, &[&str]); 6] = [
-    ("pledge-campaigns", &["cfa.campaign.state.v1"]),
-    ("pledge-donors", &["cfa.user.events.v1"]),
-    ("pledge-payments", &["cfa.payment.events.v1"]),
-    ("payment", &["cfa.pledge.events.v1"]),
-    (
-        "totals",
-        &[
-            "cfa.campaign.state.v1",
-            "cfa.pledge.events.v1",
-            "cfa.payment.events.v1",
-        ],
-    ),
-    (
-        "notification",
-        &[
-            "cfa.contact.state.v1",
-            "cfa.campaign.state.v1",
-            "cfa.payment.events.v1",
-        ],
-    ),
-];
 
 impl World {
     /// Kills a process as a power cut would.
@@ -98,12 +75,11 @@ impl World {
 
     /// Waits until nothing is on its way: every webhook is taken, every event published, and every event consumed.
     pub async fn until_quiet(&self) {
+        let sources = self.sources();
         eventually("nothing is on its way", async || {
             let still = self.provider.is_idle().await
                 && self.outbox_rows().await? == 0
-                && GROUPS
-                    .iter()
-                    .all(|(group, topics)| self.topics.are_consumed(group, topics))
+                && behind(&sources).await.ok()?.is_empty()
                 && self.outbox_rows().await? == 0;
             still.then_some(())
         })
