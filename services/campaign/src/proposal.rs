@@ -90,12 +90,20 @@ impl Proposal {
         );
         let goal = self.goal.parse();
         match &goal {
-            Ok(goal) => require(
-                goal.minor > 0,
-                "goal.amount",
-                Code::GoalNotPositive,
-                "must be more than zero",
-            ),
+            Ok(goal) => {
+                require(
+                    goal.minor > 0,
+                    "goal.amount",
+                    Code::GoalNotPositive,
+                    "must be more than zero",
+                );
+                require(
+                    goal.currency.is_chargeable(),
+                    "goal.currency",
+                    Code::UnknownCurrency,
+                    "must be a currency that the payment provider counts in the unit of ISO 4217",
+                );
+            }
             Err(InvalidMoney::Amount) => require(
                 false,
                 "goal.amount",

@@ -15,7 +15,7 @@ use uuid::Uuid;
 use crate::{
     app::App,
     db::{
-        exceptions, lookup, payments, payouts,
+        exceptions, lookup, payments,
         runs::{self, Difference, Run},
         settlements,
     },
@@ -28,7 +28,7 @@ use crate::{
 /// How much of the provider's account is read at once, and of how long before the run a charge may be that became
 /// available in it.
 const STRETCH: Duration = Duration::hours(1);
-const EARLIER: Duration = Duration::days(3);
+const EARLIER: Duration = Duration::days(14);
 /// How many settlements are looked up one by one in one run.
 const SINGLE: i64 = 10_000;
 /// Who closes a matter that a later run settles.
@@ -50,14 +50,13 @@ pub async fn work(app: &App, mut run: Run) -> Result<Run, Error> {
     let mut matcher = Matcher {
         app,
         run: run.id,
-        matched: 0,
         differences: HashMap::new(),
     };
     let all = Span {
         from: run.from_time,
         until: run.until_time,
     };
-    matcher.payouts(all).await?;
+    paying_out::follow(&mut matcher, all).await?;
     matcher.charges(all).await?;
     matcher.settlements(all).await?;
     let count = |kind| {
@@ -67,13 +66,12 @@ pub async fn work(app: &App, mut run: Run) -> Result<Run, Error> {
             .filter(|difference| difference.fit == kind);
         i64::try_from(found.count()).unwrap_or(i64::MAX)
     };
-    run.matched = matcher.matched;
     run.missing_local = count(Fit::MissingLocal);
     run.missing_psp = count(Fit::MissingPsp);
     run.amount_diff = count(Fit::AmountDiff);
     "DONE".clone_into(&mut run.state);
     run.finished_at = Some(app.clock.now());
-    matcher.finish(&run).await?;
+    matcher.finish(&mut run).await?;
     for (kind, found) in [
         (Fit::MissingLocal, run.missing_local),
         (Fit::MissingPsp, run.missing_psp),
@@ -90,54 +88,15 @@ pub async fn work(app: &App, mut run: Run) -> Result<Run, Error> {
     Ok(run)
 }
 
-struct Matcher<'a> {
-    app: &'a App,
+/// A run at work, with what it has found.
+pub struct Matcher<'a> {
+    /// The service.
+    pub app: &'a App,
     run: Uuid,
-    matched: i64,
     differences: HashMap<String, Difference>,
 }
 
 impl Matcher<'_> {
-    async fn payouts(&mut self, made: Span) -> Result<(), Error> {
-        let found = self
-            .app
-            .charges
-            .psp()
-            .payouts(made)
-            .await
-            .map_err(|failure| silent(&failure))?;
-        let mut tx = self.app.db.begin().await?;
-        payouts::keep(&mut tx, &found).await?;
-        tx.commit().await?;
-        for payout in found {
-            let items = self
-                .app
-                .charges
-                .psp()
-                .paid_out(&payout.id)
-                .await
-                .map_err(|failure| silent(&failure))?;
-            let fits = self.compare(&items).await?;
-            let items: Vec<_> = items
-                .iter()
-                .zip(fits)
-                .map(|(item, (fit, payment))| (item, fit, payment))
-                .collect();
-            let mut tx = self.app.db.begin().await?;
-            payouts::keep_items(&mut tx, &payout.id, &items).await?;
-            tx.commit().await?;
-            let paid: Vec<PaymentId> = items
-                .iter()
-                .filter(|(item, fit, _)| {
-                    *fit == Fit::Matched && item.moved() == Some(EntryKind::Charge)
-                })
-                .filter_map(|(.., payment)| *payment)
-                .collect();
-            paying_out::tell(self.app, &payout, &paid).await?;
-        }
-        Ok(())
-    }
-
     /// Every charge whose money became available in this time is in the books.
     async fn charges(&mut self, all: Span) -> Result<(), Error> {
         // What has just become available is looked at by the reconciler first.
@@ -166,21 +125,21 @@ impl Matcher<'_> {
     /// Every settlement that was booked in this time is in the provider's account.
     async fn settlements(&mut self, all: Span) -> Result<(), Error> {
         let left = settlements::unmatched(self.app.db.pool(), all.from, all.until, SINGLE).await?;
-        for (txn, payment_id) in left {
-            if self.differences.contains_key(&txn) {
+        for booked in left {
+            if self.differences.contains_key(&booked.txn) {
                 continue;
             }
-            match self.app.charges.psp().transaction(&txn).await {
+            match self.app.charges.psp().transaction(&booked.txn).await {
                 Ok(found) => {
                     self.compare(std::slice::from_ref(&found)).await?;
                 }
                 Err(Failure::Missing) => self.differ(Difference {
-                    subject: txn,
+                    subject: booked.txn,
                     fit: Fit::MissingPsp,
-                    payment_id: Some(payment_id),
-                    currency: None,
+                    payment_id: Some(booked.payment_id),
+                    currency: Some(booked.currency),
                     there: None,
-                    here: None,
+                    here: Some(booked.gross),
                 }),
                 Err(failure) => return Err(silent(&failure)),
             }
@@ -188,13 +147,16 @@ impl Matcher<'_> {
         Ok(())
     }
 
-    /// Compares entries of the provider's with the books.
-    async fn compare(
+    /// Compares entries of the provider's with the books, and says of each how it fits and whose payment it is.
+    ///
+    /// # Errors
+    /// When the provider or the database does not answer.
+    pub async fn compare(
         &mut self,
         there: &[Transaction],
     ) -> Result<Vec<(Fit, Option<PaymentId>)>, Error> {
         let (here, asked) = self.booked(there).await?;
-        let mut matched = Vec::new();
+        let (mut matched, mut settled) = (Vec::new(), Vec::new());
         let mut fits = Vec::with_capacity(there.len());
         for entry in there {
             let Some(moved) = entry.moved() else {
@@ -207,6 +169,10 @@ impl Matcher<'_> {
             let mut payment_id = booked.map(|booked| booked.payment_id);
             if fit == Fit::Matched {
                 matched.push(entry.id.as_str());
+                // The fee of what was converted waits for a person.
+                if booked.is_some_and(|booked| !entered.is_converted(booked)) {
+                    settled.push(entry.id.as_str());
+                }
             } else {
                 if payment_id.is_none() {
                     payment_id = match asked.get(entry.id.as_str()) {
@@ -226,7 +192,7 @@ impl Matcher<'_> {
             }
             fits.push((fit, payment_id));
         }
-        self.note(&matched).await?;
+        self.note(&matched, &settled).await?;
         Ok(fits)
     }
 
@@ -284,14 +250,14 @@ impl Matcher<'_> {
         Ok((here, asked))
     }
 
-    async fn note(&mut self, matched: &[&str]) -> Result<(), Error> {
+    async fn note(&self, matched: &[&str], settled: &[&str]) -> Result<(), Error> {
         if matched.is_empty() {
             return Ok(());
         }
         let now = self.app.clock.now();
         let mut tx = self.app.db.begin().await?;
-        self.matched += settlements::matched(&mut tx, self.run, matched, now).await?;
-        exceptions::close(&mut tx, Kind::Reconciliation, matched, RUN, now).await?;
+        settlements::matched(&mut tx, self.run, matched, now).await?;
+        exceptions::close(&mut tx, Kind::Reconciliation, settled, RUN, now).await?;
         tx.commit().await?;
         Ok(())
     }
@@ -331,7 +297,7 @@ impl Matcher<'_> {
             .insert(difference.subject.clone(), difference);
     }
 
-    async fn finish(&self, run: &Run) -> Result<(), Error> {
+    async fn finish(&self, run: &mut Run) -> Result<(), Error> {
         let now = self.app.clock.now();
         let found: Vec<Difference> = self.differences.values().cloned().collect();
         let matters: Vec<Exception> = found
@@ -349,6 +315,7 @@ impl Matcher<'_> {
             })
             .collect();
         let mut tx = self.app.db.begin().await?;
+        run.matched = settlements::matched_by(&mut *tx, run.id).await?;
         runs::insert_differences(&mut tx, run.id, &found).await?;
         exceptions::open(&mut tx, &matters, now).await?;
         runs::finish(&mut tx, run).await?;
@@ -357,7 +324,8 @@ impl Matcher<'_> {
     }
 }
 
-fn silent(failure: &Failure) -> Error {
+/// Nobody answers: the run is taken up again.
+pub fn silent(failure: &Failure) -> Error {
     tracing::warn!(error = %failure, "the provider's account is not read just now");
     Error::PspUnavailable
 }

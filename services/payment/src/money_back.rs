@@ -44,7 +44,8 @@ pub async fn ask(app: &App, id: PaymentId) -> Result<(), Error> {
     let Some(mut held) = Held::lock(&mut tx, id).await? else {
         return Ok(());
     };
-    let went_back = !(look.refunds.is_empty() && look.disputes.is_empty());
+    let went_back =
+        !(look.refunds.is_empty() && look.disputes.is_empty() && look.unread.is_empty());
     if went_back
         && held.payment.captured == 0
         && !books::has(&mut *tx, id, Effect::Suspense, &intent).await?
@@ -65,10 +66,17 @@ pub async fn ask(app: &App, id: PaymentId) -> Result<(), Error> {
 }
 
 async fn look(psp: &Stripe, intent: &str, began_at: DateTime<Utc>) -> Result<Look, Failure> {
+    let (refunds, mut unread) = psp.refunds(intent).await?;
+    let (disputes, more) = psp.disputes(intent).await?;
+    unread.extend(more);
+    for unread in &unread {
+        tracing::error!(psp.object = unread.id, "the provider lists {}", unread.what);
+    }
     Ok(Look {
         began_at,
-        refunds: psp.refunds(intent).await?,
-        disputes: psp.disputes(intent).await?,
+        refunds,
+        disputes,
+        unread,
     })
 }
 

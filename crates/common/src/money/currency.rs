@@ -69,6 +69,17 @@ impl Currency {
             _ => 2,
         }
     }
+
+    /// Whether the payment provider counts this currency's amounts in the same unit as ISO 4217 does, and takes every
+    /// whole number of it: only then does a gift charge exactly what was given.
+    ///
+    /// Stripe's documentation, "Supported currencies" (<https://docs.stripe.com/currencies>), differs under "Zero-decimal
+    /// currencies" (MGA, which has two decimals in ISO 4217), under "Special cases" (ISK and UGX, which have none, and are
+    /// given with two) and under "Three-decimal currencies" (amounts have to end in 0). It does not name IQD and LYD,
+    /// which have three decimals too. HUF and TWD are special for payouts only.
+    pub fn is_chargeable(self) -> bool {
+        self.exponent() != 3 && !matches!(self.0, "ISK" | "MGA" | "UGX")
+    }
 }
 
 impl std::fmt::Display for Currency {

@@ -128,6 +128,38 @@ fn the_table_is_sorted_and_whole() {
     assert_eq!((with(0), with(2), with(3), codes.len()), (16, 132, 7, 155));
 }
 
+/// As Stripe's documentation lists them, under "Zero-decimal currencies", "Three-decimal currencies" and "Special cases".
+#[test]
+fn a_currency_that_can_be_charged_has_the_providers_unit() {
+    let zero = [
+        "BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA", "PYG", "RWF", "UGX", "VND", "VUV",
+        "XAF", "XOF", "XPF",
+    ];
+    let three = ["BHD", "JOD", "KWD", "OMR", "TND"];
+    // Without decimals, and given with two of them.
+    let special = ["ISK", "UGX"];
+    let theirs = |code: &str| {
+        if zero.contains(&code) && !special.contains(&code) {
+            0
+        } else if three.contains(&code) {
+            3
+        } else {
+            2
+        }
+    };
+    let (taken, left): (Vec<_>, Vec<_>) = Currency::all().partition(|it| it.is_chargeable());
+    for currency in taken {
+        assert_eq!(currency.exponent(), theirs(currency.as_str()), "{currency}");
+    }
+    let left: Vec<_> = left.into_iter().map(Currency::as_str).collect();
+    assert_eq!(
+        left,
+        [
+            "BHD", "IQD", "ISK", "JOD", "KWD", "LYD", "MGA", "OMR", "TND", "UGX"
+        ]
+    );
+}
+
 #[test]
 fn sums_never_mix_currencies_and_never_wrap() {
     let one = Money::new(1, USD);

@@ -23,6 +23,7 @@ use crate::{
     webhooks::Webhooks,
 };
 
+pub(crate) use payouts::PayoutOrder;
 pub(crate) use rate::Rate;
 
 /// The provider's working parts.

@@ -1,6 +1,6 @@
 use std::{sync::Arc, time::Duration};
 
-use super::Desk;
+use super::{Desk, PayoutOrder};
 use crate::{journal::Lost, machine, store::Slot};
 
 /// How often the desk looks whether something has become due.
@@ -10,6 +10,10 @@ impl Desk {
     /// Does what becomes due by itself until the process is asked to stop: holds end, refunds turn, banks rule,
     /// payouts are made and arrive.
     pub(crate) async fn keep_time(self: Arc<Self>) -> anyhow::Result<()> {
+        let scheduled = PayoutOrder {
+            automatic: true,
+            ..PayoutOrder::default()
+        };
         let mut next_payout = self.payout_after(self.now_ms());
         loop {
             tokio::select! {
@@ -31,7 +35,7 @@ impl Desk {
                 }
             }
             if next_payout.is_some_and(|at| at <= now) {
-                let _ = self.pay_out(None, true).await;
+                let _ = self.pay_out(&scheduled).await;
                 next_payout = self.payout_after(now);
             }
         }

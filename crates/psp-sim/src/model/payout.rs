@@ -8,6 +8,17 @@ use super::{Event, Transaction, Turn};
 pub(crate) enum PayoutStatus {
     Pending,
     Paid,
+    Failed,
+}
+
+impl PayoutStatus {
+    /// The bank may send back what it has booked, and nothing follows a failure.
+    pub(crate) fn may_become(self, to: Self) -> bool {
+        matches!(
+            (self, to),
+            (Self::Pending, Self::Paid | Self::Failed) | (Self::Paid, Self::Failed)
+        )
+    }
 }
 
 /// Money on its way to the merchant's bank account.
@@ -26,6 +37,9 @@ pub(crate) struct Payout {
     pub(crate) automatic: bool,
     pub(crate) status: PayoutStatus,
     pub(crate) transaction: Transaction,
+    /// The money in the account again, once it has failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) failure: Option<Transaction>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) turn: Option<Turn<PayoutStatus>>,
 }

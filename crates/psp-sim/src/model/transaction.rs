@@ -17,6 +17,8 @@ pub(crate) enum TransactionKind {
     DisputeReversal,
     /// Money went to the merchant's bank account.
     Payout,
+    /// It did not arrive there and came back.
+    PayoutFailure,
 }
 
 impl TransactionKind {
@@ -29,6 +31,7 @@ impl TransactionKind {
             Self::Dispute => ("adjustment", "dispute"),
             Self::DisputeReversal => ("adjustment", "dispute_reversal"),
             Self::Payout => ("payout", "payout"),
+            Self::PayoutFailure => ("payout_failure", "payout_reversal"),
         }
     }
 }

@@ -72,6 +72,7 @@ pub(crate) fn router(app: App) -> Router {
         .route("/_sim/disputes/{id}", post(sim::rule))
         .route("/_sim/refunds/{id}", post(sim::settle))
         .route("/_sim/payouts", post(sim::pay_out))
+        .route("/_sim/payouts/{id}", post(sim::arrive))
         .route("/_sim/rate", post(sim::limit).get(sim::rate))
         .route("/_sim/webhooks/pause", post(webhooks::pause))
         .route("/_sim/webhooks/resume", post(webhooks::resume))

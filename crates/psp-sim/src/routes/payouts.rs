@@ -29,9 +29,12 @@ pub(crate) async fn get(State(app): State<App>, Id(id): Id, call: Call) -> Resul
 pub(crate) async fn list(State(app): State<App>, call: Call) -> Result<Reply, ApiError> {
     call.merchant()?;
     call.only(&[&window::KNOWN[..], &["status"]].concat(), &[])?;
-    let status = call.params.choice("status", &["pending", "paid"])?;
+    let status = call
+        .params
+        .choice("status", &["failed", "paid", "pending"])?;
     let status = status.map(|status| match status.as_str() {
         "paid" => PayoutStatus::Paid,
+        "failed" => PayoutStatus::Failed,
         _ => PayoutStatus::Pending,
     });
     let window = Window::of(&call.params)?;

@@ -9,10 +9,10 @@ use serde_json::json;
 use super::{disputes, path::Id, refunds};
 use crate::{
     App,
-    desk::Origin,
+    desk::{Origin, PayoutOrder},
     error::ApiError,
     machine::{self, Bank, Change, Opening},
-    model::{DisputeStatus, Fact, RefundStatus, Turn},
+    model::{DisputeStatus, Fact, PayoutStatus, RefundStatus, Turn},
     reply::Reply,
     store::Slot,
     view::PayoutView,
@@ -55,6 +55,17 @@ struct Settlement {
 #[serde(deny_unknown_fields)]
 struct Run {
     currency: Option<String>,
+    /// As the schedule does it; by hand without.
+    #[serde(default)]
+    automatic: bool,
+    /// How much later the bank books it; as the rules say without.
+    arrives_after_ms: Option<u64>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Arrival {
+    status: PayoutStatus,
 }
 
 #[derive(Deserialize)]
@@ -135,10 +146,26 @@ pub(crate) async fn pay_out(State(app): State<App>, body: Bytes) -> Result<Reply
     } else {
         read(&body)?
     };
-    let made = app.desk.pay_out(run.currency.as_deref(), false).await;
+    let order = PayoutOrder {
+        currency: run.currency,
+        automatic: run.automatic,
+        arrives_after: run.arrives_after_ms.map(Duration::from_millis),
+    };
+    let made = app.desk.pay_out(&order).await;
     let made = made.map_err(|_| ApiError::internal())?;
     let data: Vec<_> = made.iter().map(|fact| PayoutView(&fact.payout)).collect();
     Ok(Reply::ok(&json!({ "data": data })))
+}
+
+/// `POST /_sim/payouts/{id}`: the merchant's bank books a payout, or sends it back.
+pub(crate) async fn arrive(
+    State(app): State<App>,
+    Id(id): Id,
+    body: Bytes,
+) -> Result<Reply, ApiError> {
+    let Arrival { status } = read(&body)?;
+    let moved = app.desk.move_payout(&id, status).await?;
+    Ok(Reply::ok(&PayoutView(&moved.payout)))
 }
 
 /// `POST /_sim/rate`: how many requests the merchant may make in a second; zero is without a limit.

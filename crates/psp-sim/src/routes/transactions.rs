@@ -39,6 +39,18 @@ pub(crate) async fn list(State(app): State<App>, call: Call) -> Result<Reply, Ap
     let window = Window::of(&call.params)?;
     let is = |name, value: &str| call.params.get(name).is_none_or(|wanted| wanted == value);
     let tables = app.desk.store.read();
+    // Which entries a payout by hand has paid out nobody knows: it takes from the whole balance.
+    let by_hand = |id: &str| {
+        tables
+            .payouts
+            .get(id)
+            .is_some_and(|it| !it.payout.automatic)
+    };
+    if call.params.get("payout").is_some_and(by_hand) {
+        let message =
+            "Balance transaction history can only be filtered on automatic transfers, not manual.";
+        return Err(ApiError::invalid(message));
+    }
     let created = |posting: &Posting| posting.transaction.created;
     let keep = |posting: &Posting| {
         let (kind, _) = posting.transaction.kind.names();

@@ -48,6 +48,10 @@ impl Balance {
         }
         let itself = Some(payout.id.clone());
         self.post(&payout.transaction, &payout.currency, None, itself);
+        // What came back is paid out by a later one.
+        if let Some(failure) = &payout.failure {
+            self.post(failure, &payout.currency, None, None);
+        }
     }
 
     fn post(

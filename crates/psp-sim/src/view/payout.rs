@@ -7,12 +7,9 @@ use crate::model::{Payout, PayoutStatus};
 /// A payout.
 pub(crate) struct PayoutView<'a>(pub(crate) &'a Payout);
 
-const PAYOUT_NULLS: [&str; 9] = [
+const PAYOUT_NULLS: [&str; 6] = [
     "application_fee",
     "application_fee_amount",
-    "failure_balance_transaction",
-    "failure_code",
-    "failure_message",
     "original_payout",
     "payout_method",
     "reversed_by",
@@ -33,12 +30,23 @@ impl Serialize for PayoutView<'_> {
         map.serialize_entry("currency", &payout.currency)?;
         map.serialize_entry("description", "STRIPE PAYOUT")?;
         map.serialize_entry("destination", "ba_the_merchant")?;
+        let failure = payout.failure.as_ref();
+        let failed = failure.map(|_| {
+            (
+                "could_not_process",
+                "The bank could not process this payout.",
+            )
+        });
+        map.serialize_entry("failure_balance_transaction", &failure.map(|it| &it.id))?;
+        map.serialize_entry("failure_code", &failed.map(|(code, _)| code))?;
+        map.serialize_entry("failure_message", &failed.map(|(_, message)| message))?;
         map.serialize_entry("livemode", &false)?;
         map.serialize_entry("metadata", &json!({}))?;
         map.serialize_entry("method", "standard")?;
         let reconciliation = match payout.status {
+            _ if !payout.automatic => "not_applicable",
             PayoutStatus::Pending => "in_progress",
-            PayoutStatus::Paid => "completed",
+            PayoutStatus::Paid | PayoutStatus::Failed => "completed",
         };
         map.serialize_entry("reconciliation_status", reconciliation)?;
         map.serialize_entry("source_type", "card")?;

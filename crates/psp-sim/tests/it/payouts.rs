@@ -39,6 +39,7 @@ async fn the_balance_is_pending_then_available_then_paid_out() {
         (&made["amount"], &made["status"], &made["automatic"]),
         (&json!(1897), &json!("pending"), &json!(false))
     );
+    assert_eq!(made["reconciliation_status"], "not_applicable");
     let created = receiver.next().await.event();
     assert_eq!(created["type"], "payout.created");
     assert_eq!(created["data"]["object"], made);
@@ -58,7 +59,8 @@ async fn a_payout_lists_exactly_what_it_pays_out() {
     sim.paid("pm_card_visa").await;
     sim.config.clock.advance(TimeDelta::seconds(60));
     let (_, late) = sim.paid("pm_card_visa").await;
-    let made = sim.sim("payouts", &json!({ "currency": "usd" })).await.ok();
+    let order = json!({ "currency": "usd", "automatic": true });
+    let made = sim.sim("payouts", &order).await.ok();
     let payout = &made["data"][0];
     let path = format!(
         "/v1/balance_transactions?payout={}&limit=100",
@@ -77,11 +79,69 @@ async fn a_payout_lists_exactly_what_it_pays_out() {
     sim.config.clock.advance(TimeDelta::seconds(60));
     let next = sim.sim("payouts", &json!({})).await.ok();
     assert_eq!(next["data"][0]["amount"], 2397, "nothing is paid out twice");
+    let by_hand = format!(
+        "/v1/balance_transactions?payout={}",
+        text(&next["data"][0]["id"])
+    );
+    let refusal = sim.get(&by_hand).await.refusal(400);
+    assert_eq!(refusal["type"], "invalid_request_error");
     let sim = sim.restart().await;
     assert_eq!(ids(&sim.get(&path).await.ok()), ids(&list));
     let paid = sim.get("/v1/payouts?status=paid").await.ok();
     let pending = sim.get("/v1/payouts?status=pending").await.ok();
     assert_eq!(ids(&paid).len() + ids(&pending).len(), 2);
+}
+
+#[tokio::test]
+async fn a_payout_that_fails_comes_back_and_is_paid_out_by_a_later_one() {
+    let mut receiver = Receiver::start().await;
+    let sim = Sim::telling(&receiver).await;
+    sim.paid("pm_card_visa").await;
+    sim.config.clock.advance(TimeDelta::seconds(60));
+    receiver.kinds(3).await;
+    let later = json!({ "automatic": true, "arrives_after_ms": 3_600_000 });
+    let made = sim.sim("payouts", &later).await.ok()["data"][0].clone();
+    assert_eq!(
+        (&made["status"], &made["reconciliation_status"]),
+        (&json!("pending"), &json!("in_progress"))
+    );
+    let control = format!("payouts/{}", text(&made["id"]));
+    let paid = sim.sim(&control, &json!({ "status": "paid" })).await.ok();
+    assert_eq!(
+        (&paid["status"], &paid["reconciliation_status"]),
+        (&json!("paid"), &json!("completed"))
+    );
+    // What the bank has booked it may still send back.
+    let failed = sim.sim(&control, &json!({ "status": "failed" })).await.ok();
+    assert_eq!(
+        (&failed["status"], &failed["failure_code"]),
+        (&json!("failed"), &json!("could_not_process"))
+    );
+    sim.sim(&control, &json!({ "status": "paid" }))
+        .await
+        .refusal(400);
+    assert_eq!(
+        receiver.kinds(3).await,
+        ["payout.created", "payout.paid", "payout.failed"]
+    );
+    let back = format!(
+        "/v1/balance_transactions/{}",
+        text(&failed["failure_balance_transaction"])
+    );
+    let back = sim.get(&back).await.ok();
+    assert_eq!(
+        (&back["type"], &back["amount"], &back["source"]),
+        (&json!("payout_failure"), &json!(2397), &made["id"])
+    );
+    let sim = sim.restart().await;
+    let listed = sim.get("/v1/payouts?status=failed").await.ok();
+    assert_eq!(ids(&listed), [text(&made["id"])]);
+    let next = sim.sim("payouts", &later).await.ok()["data"][0].clone();
+    let parts = format!(
+        "/v1/balance_transactions?type=payout_failure&payout={}",
+        text(&next["id"])
+    );
+    assert_eq!(ids(&sim.get(&parts).await.ok()), [text(&back["id"])]);
 }
 
 #[tokio::test]

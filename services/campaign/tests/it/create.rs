@@ -48,7 +48,7 @@ async fn a_draft_keeps_every_choice() {
         "title": "  Boats  ",
         "story": "",
         "category": "sea",
-        "goal": {"amount": 9_223_372_036_854_775_807_i64, "currency": "KWD"},
+        "goal": {"amount": 9_223_372_036_854_775_807_i64, "currency": "JPY"},
         "ends_at": "2026-12-31T23:59:59.123456789+06:00",
         "timezone": "Asia/Dhaka",
         "min_amount": 1,
@@ -63,7 +63,7 @@ async fn a_draft_keeps_every_choice() {
     let made: Value = reply.json().await.unwrap();
     assert_eq!(made["title"], "Boats");
     assert_eq!(made["goal"], body["goal"]);
-    assert_eq!(made["currency"], "KWD");
+    assert_eq!(made["currency"], "JPY");
     // In UTC, and with the microseconds that the database keeps: the reply must not promise more.
     assert_eq!(made["ends_at"], "2026-12-31T17:59:59.123456Z");
     assert_eq!(made["timezone"], "Asia/Dhaka");

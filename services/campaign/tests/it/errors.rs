@@ -70,6 +70,19 @@ async fn bad_proposals_are_refused_field_by_field() {
             "unknown_currency",
             "goal.currency",
         ),
+        // A gift of them would charge another amount at the provider.
+        (
+            "goal",
+            goal(json!(25), "MGA"),
+            "unknown_currency",
+            "goal.currency",
+        ),
+        (
+            "goal",
+            goal(json!(25), "KWD"),
+            "unknown_currency",
+            "goal.currency",
+        ),
         (
             "ends_at",
             json!("2026-03-01T12:00:00Z"),

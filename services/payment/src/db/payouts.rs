@@ -1,8 +1,11 @@
 //! What the provider paid out, and what of it is in the books.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, Utc};
 use common::ids::PaymentId;
 use sqlx::{PgConnection, PgExecutor};
+use uuid::Uuid;
 
 use crate::domain::{Fit, Payout, Transaction};
 
@@ -48,7 +51,62 @@ pub async fn made(
     .await
 }
 
-/// Keeps payouts as they stand now.
+/// Those of these payouts that are known to have failed.
+pub async fn failed(
+    executor: impl PgExecutor<'_>,
+    payouts: &[&str],
+) -> Result<HashSet<String>, sqlx::Error> {
+    let failed: Vec<String> = sqlx::query_scalar(
+        "select payout from payouts where payout = any($1::text[]) and status in ('failed', 'canceled')",
+    )
+    .bind(payouts)
+    .fetch_all(executor)
+    .await?;
+    Ok(failed.into_iter().collect())
+}
+
+/// Those of these payouts of which it was never read what they are made of, or of which something is not in the books
+/// as it should be; earliest first.
+pub async fn unread(
+    executor: impl PgExecutor<'_>,
+    payouts: &[&str],
+) -> Result<Vec<String>, sqlx::Error> {
+    sqlx::query_scalar(
+        "select payout from payouts p
+         where payout = any($1::text[])
+           and (parts_read_at is null
+                or exists (select from payout_items i
+                           where i.payout = p.payout and i.verdict not in ('MATCHED', 'OTHER')))
+         order by created_at, payout",
+    )
+    .bind(payouts)
+    .fetch_all(executor)
+    .await
+}
+
+/// Payments of which nobody told yet that they are paid out, and whose charge is in this payout and in the books; by id,
+/// from the first after the given one.
+pub async fn untold(
+    executor: impl PgExecutor<'_>,
+    payout: &str,
+    after: Uuid,
+    limit: i64,
+) -> Result<Vec<PaymentId>, sqlx::Error> {
+    let ids: Vec<Uuid> = sqlx::query_scalar(
+        "select distinct i.payment_id from payout_items i
+         where i.payout = $1 and i.kind = 'charge' and i.verdict = 'MATCHED' and i.payment_id > $2
+           and not exists (select from paid_out_payments o where o.payment_id = i.payment_id)
+         order by i.payment_id limit $3",
+    )
+    .bind(payout)
+    .bind(after)
+    .bind(limit)
+    .fetch_all(executor)
+    .await?;
+    Ok(ids.into_iter().map(PaymentId::from).collect())
+}
+
+/// Keeps payouts as they stand now; one that has failed stays so.
 pub async fn keep(connection: &mut PgConnection, payouts: &[Payout]) -> Result<(), sqlx::Error> {
     if payouts.is_empty() {
         return Ok(());
@@ -59,7 +117,8 @@ pub async fn keep(connection: &mut PgConnection, payouts: &[Payout]) -> Result<(
          select * from unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::timestamptz[], $6::timestamptz[])
                 as p (payout, currency, amount_minor, status, arrives_at, created_at)
          order by payout
-         on conflict (payout) do update set status = excluded.status, arrives_at = excluded.arrives_at",
+         on conflict (payout) do update set status = excluded.status, arrives_at = excluded.arrives_at
+         where payouts.status not in ('failed', 'canceled')",
     )
     .bind(payouts.iter().map(|p| p.id.as_str()).collect::<Vec<_>>())
     .bind(payouts.iter().map(|p| p.currency.as_str()).collect::<Vec<_>>())
@@ -72,15 +131,18 @@ pub async fn keep(connection: &mut PgConnection, payouts: &[Payout]) -> Result<(
     Ok(())
 }
 
-/// Keeps what a payout is made of, and how each part fits the books now.
+/// Keeps everything that a payout is made of, and how each part fits the books now.
 pub async fn keep_items(
     connection: &mut PgConnection,
     payout: &str,
     items: &[(&Transaction, Fit, Option<PaymentId>)],
+    now: DateTime<Utc>,
 ) -> Result<(), sqlx::Error> {
-    if items.is_empty() {
-        return Ok(());
-    }
+    sqlx::query("update payouts set parts_read_at = $2 where payout = $1")
+        .bind(payout)
+        .bind(now)
+        .execute(&mut *connection)
+        .await?;
     let all = || items.iter();
     sqlx::query(
         "insert into payout_items (payout, txn, source, kind, currency, amount_minor, fee_minor, verdict, payment_id)

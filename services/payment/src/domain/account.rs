@@ -99,11 +99,26 @@ pub struct Payout {
     pub created: i64,
     /// When it arrives, in Unix seconds.
     pub arrival_date: i64,
+    /// Whether the provider's schedule made it. What one by hand is made of the provider does not say: it refuses the
+    /// question.
+    pub automatic: bool,
+    /// `in_progress` while the provider puts together what it is made of, then `completed`; `not_applicable` by hand.
+    pub reconciliation_status: Option<String>,
 }
 
 impl Payout {
-    /// Whether the money is on its way, or there.
-    pub fn arrives(&self) -> bool {
-        !matches!(self.status.as_str(), "canceled" | "failed")
+    /// Whether the money is there.
+    pub fn has_arrived(&self) -> bool {
+        self.status == "paid"
+    }
+
+    /// Whether the money will never be there.
+    pub fn has_failed(&self) -> bool {
+        matches!(self.status.as_str(), "canceled" | "failed")
+    }
+
+    /// Whether the provider tells everything that it is made of.
+    pub fn is_itemised(&self) -> bool {
+        self.automatic && self.reconciliation_status.as_deref() == Some("completed")
     }
 }

@@ -130,6 +130,8 @@ pub struct Movement {
     pub amount: i64,
     /// What the provider keeps beside.
     pub fee: i64,
+    /// The currency of both, in lower case: that of our account, which may not be the payment's.
+    pub currency: String,
 }
 
 /// A dispute as the provider tells of it.
@@ -139,6 +141,8 @@ pub struct SeenDispute {
     pub id: String,
     /// In minor units.
     pub amount: i64,
+    /// Its currency, in lower case.
+    pub currency: String,
     /// Why.
     pub reason: String,
     /// Where it stands.

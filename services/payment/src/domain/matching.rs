@@ -5,13 +5,13 @@ use common::ids::PaymentId;
 /// How an entry of the provider's fits the books.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Fit {
-    /// It is in the books with the same amount and fee.
+    /// It is in the books with the same amount and fee, or converted into another currency.
     Matched,
     /// The provider has it, and the books do not.
     MissingLocal,
     /// The books have it, and the provider does not.
     MissingPsp,
-    /// Both have it, with another amount, fee or currency.
+    /// Both have it, with another amount or fee.
     AmountDiff,
     /// It concerns no payment.
     Other,
@@ -56,13 +56,20 @@ pub struct Entered<'a> {
     pub currency: &'a str,
 }
 
-/// How the provider's entry fits the books'.
+impl Entered<'_> {
+    /// Whether the provider converted the money, so that its amounts are not the books'.
+    pub fn is_converted(&self, here: &Settled) -> bool {
+        !here.currency.eq_ignore_ascii_case(self.currency)
+    }
+}
+
+/// How the provider's entry fits the books'. Of what was converted only the entry can be compared.
 pub fn fit(there: Entered<'_>, here: Option<&Settled>) -> Fit {
     let Some(here) = here else {
         return Fit::MissingLocal;
     };
     let same = here.gross == there.gross && here.fee == there.fee;
-    if same && here.currency.eq_ignore_ascii_case(there.currency) {
+    if same || there.is_converted(here) {
         Fit::Matched
     } else {
         Fit::AmountDiff

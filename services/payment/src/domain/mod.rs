@@ -22,6 +22,7 @@ mod refund;
 mod restated;
 mod ruling;
 mod statement;
+mod unread;
 mod withdrawal;
 
 pub use account::{EntryKind, Payout, Transaction};
@@ -45,3 +46,4 @@ pub use payment::{Change, PROVIDER, Payment, Told, Transition};
 pub use refund::{Cause, Refund, RefundStatus, SeenRefund, Wish};
 pub use ruling::{Ruling, Verdict, rule};
 pub use statement::{Corrected, Figures, Month, Statement, Total};
+pub use unread::Unread;

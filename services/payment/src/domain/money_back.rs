@@ -16,6 +16,7 @@ use super::{
     booking::Moved,
     dispute::{Dispute, SeenDispute},
     refund::{Cause, Refund, RefundStatus, SeenRefund, Wish},
+    unread::Unread,
 };
 
 /// The refunds and disputes of one payment.
@@ -36,6 +37,8 @@ pub struct Look {
     pub refunds: Vec<SeenRefund>,
     /// The oldest first.
     pub disputes: Vec<SeenDispute>,
+    /// What of both cannot be understood.
+    pub unread: Vec<Unread>,
 }
 
 /// A set of entries that a movement on the provider's account is.
@@ -192,6 +195,8 @@ impl File {
         if payment.captured == 0 {
             return learned;
         }
+        let unread = look.unread.iter();
+        learned.opened.extend(unread.map(|it| it.matter(payment)));
         for seen in &look.refunds {
             self.learn_refund(payment, seen, settled, now, &mut learned);
         }
@@ -254,6 +259,7 @@ impl File {
             refund.failure.clone_from(&seen.failure);
         }
         refund.updated_at = now;
+        learned.closed.push((Kind::Quarantined, seen.id.clone()));
         let matter = (Kind::RefundFailed, refund.refund_id.to_string());
         match refund.status {
             RefundStatus::Failed if moves => learned.opened.push(failed(refund)),

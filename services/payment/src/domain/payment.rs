@@ -263,7 +263,12 @@ impl Payment {
         }
     }
 
-    /// The provider pays the money out, which leaves the payment where it stands.
+    /// What of it did not go back, in minor units.
+    pub const fn left(&self) -> i64 {
+        self.captured - self.refunded - self.disputed
+    }
+
+    /// The provider has paid the money out, which leaves the payment where it stands.
     pub fn paid_out(&mut self, now: DateTime<Utc>) -> Change {
         let standing = self.standing();
         self.touch(now);

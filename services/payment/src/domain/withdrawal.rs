@@ -1,12 +1,13 @@
 //! What a dispute takes, and what that is in the books. Pure.
 
 use chrono::{DateTime, Utc};
-use common::money::Money;
+use common::money::{Currency, Money};
 
 use super::{
     Account, Effect, Entry, Exception, Kind, Payment,
     dispute::{Dispute, Movement, SeenDispute},
     money_back::{Back, File, Learned, Post},
+    unread::Unread,
 };
 
 impl File {
@@ -20,6 +21,18 @@ impl File {
         now: DateTime<Utc>,
         learned: &mut Learned,
     ) {
+        let is_ours = |currency: &str| {
+            let own = payment.amount.currency.as_str();
+            own.eq_ignore_ascii_case(currency)
+        };
+        if !is_ours(&seen.currency) {
+            let unread = Unread {
+                id: seen.id.clone(),
+                what: "a dispute in another currency than its payment's",
+            };
+            learned.opened.push(unread.matter(payment));
+            return;
+        }
         let before = self.lost() - payment.disputed;
         let known = self.disputes.iter().position(|d| d.dispute_id == seen.id);
         let at = known.unwrap_or_else(|| {
@@ -32,12 +45,20 @@ impl File {
         }
         dispute.seen_at = began_at;
         let mut changed = known.is_none();
+        if changed || dispute.status != seen.status {
+            learned.closed.push((Kind::Quarantined, seen.id.clone()));
+        }
         for movement in &seen.movements {
             if dispute.transactions.contains(&movement.id) {
                 continue;
             }
             changed = true;
             dispute.transactions.push(movement.id.clone());
+            let converted = (!is_ours(&movement.currency)).then(|| {
+                learned.opened.push(unbooked(payment, movement));
+                in_own_currency(movement, seen)
+            });
+            let movement = converted.as_ref().unwrap_or(movement);
             dispute.withdrawn -= movement.amount;
             dispute.fee += movement.fee;
             learned.posts.extend(posts(payment, movement));
@@ -106,6 +127,31 @@ fn opened(
         seen_at: began_at,
         opened_at: seen.opened_at,
         updated_at: now,
+    }
+}
+
+/// What a movement of converted money is to the payment: the bank takes, and gives back, what is disputed. What our
+/// account lost by the conversion, and the provider's fee, is in no currency that the payment's books are kept in.
+fn in_own_currency(movement: &Movement, seen: &SeenDispute) -> Movement {
+    Movement {
+        amount: seen.amount * movement.amount.signum(),
+        fee: 0,
+        ..movement.clone()
+    }
+}
+
+fn unbooked(payment: &Payment, movement: &Movement) -> Exception {
+    let currency = Currency::parse(&movement.currency.to_uppercase());
+    Exception {
+        kind: Kind::Reconciliation,
+        subject: movement.id.clone(),
+        payment_id: Some(payment.payment_id),
+        amount: currency.ok().map(|it| Money::new(movement.fee, it)),
+        detail: format!(
+            "disputed money moved in {}: its fee is not booked",
+            movement.currency
+        ),
+        due_at: None,
     }
 }
 

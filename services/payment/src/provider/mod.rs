@@ -272,6 +272,14 @@ impl Stripe {
 }
 
 impl Failure {
+    /// Whether the provider has answered, and asked again would say the same.
+    pub const fn is_answer(&self) -> bool {
+        matches!(
+            self,
+            Self::Missing | Self::Unfit { .. } | Self::Refused { .. } | Self::Misconfigured(_)
+        )
+    }
+
     const fn label(&self) -> &'static str {
         match self {
             Self::Unknown(_) | Self::Broken(_) | Self::Running(_) => "unknown",

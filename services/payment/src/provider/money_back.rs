@@ -3,11 +3,13 @@
 use chrono::{DateTime, Utc};
 use common::ids::PaymentId;
 use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::{Failure, Stripe};
 use crate::domain::{
-    Cause, DisputeStatus, Frozen, Movement, RefundStatus, SeenDispute, SeenRefund, is_reference,
+    Cause, DisputeStatus, Frozen, Movement, RefundStatus, SeenDispute, SeenRefund, Unread,
+    is_reference,
 };
 
 /// How many objects one page holds.
@@ -21,27 +23,31 @@ const RELEASES: [&str; 3] = [
     "partial_capture_reversal",
 ];
 
+/// What is kept as it is listed, until each is read by itself: one that is not understood must not hide the others.
 #[derive(Deserialize)]
-struct List<T> {
-    data: Vec<T>,
+struct List {
+    data: Vec<Box<RawValue>>,
     #[serde(default)]
     has_more: bool,
 }
 
-trait Object: DeserializeOwned {
-    fn id(&self) -> &str;
+#[derive(Deserialize)]
+struct Named {
+    id: String,
 }
+
+/// What is understood of a list, the oldest first, and what is not.
+pub type Understood<T> = (Vec<T>, Vec<Unread>);
 
 /// A refund, as the provider words it.
 #[derive(Deserialize)]
-pub(crate) struct WireRefund {
+struct WireRefund {
     id: String,
     amount: i64,
-    status: String,
+    status: Option<String>,
     reason: Option<String>,
     failure_reason: Option<String>,
-    #[serde(default)]
-    metadata: Metadata,
+    metadata: Option<Metadata>,
 }
 
 #[derive(Default, Deserialize)]
@@ -53,9 +59,10 @@ struct Metadata {
 
 /// A dispute, as the provider words it.
 #[derive(Deserialize)]
-pub(crate) struct WireDispute {
+struct WireDispute {
     id: String,
     amount: i64,
+    currency: String,
     reason: String,
     status: String,
     created: i64,
@@ -77,18 +84,7 @@ struct WireMovement {
     amount: i64,
     #[serde(default)]
     fee: i64,
-}
-
-impl Object for WireRefund {
-    fn id(&self) -> &str {
-        &self.id
-    }
-}
-
-impl Object for WireDispute {
-    fn id(&self) -> &str {
-        &self.id
-    }
+    currency: String,
 }
 
 impl Stripe {
@@ -102,26 +98,36 @@ impl Stripe {
         Ok(())
     }
 
-    /// An intent's refunds, the oldest first.
+    /// An intent's refunds, the oldest first, and those that we cannot read.
     ///
     /// # Errors
     /// [`Failure`].
-    pub(crate) async fn refunds(&self, intent: &str) -> Result<Vec<SeenRefund>, Failure> {
-        let all: Vec<WireRefund> = self.list("refunds", "/v1/refunds", intent).await?;
-        let kept = all.into_iter().filter(|refund| {
+    pub async fn refunds(&self, intent: &str) -> Result<Understood<SeenRefund>, Failure> {
+        let all = self.list("refunds", "/v1/refunds", intent).await?;
+        let refund = |wire: WireRefund| {
             let release = |reason: &str| RELEASES.contains(&reason);
-            !refund.reason.as_deref().is_some_and(release)
-        });
-        kept.map(SeenRefund::try_from).collect()
+            let is_none = wire.reason.as_deref().is_some_and(release);
+            (!is_none).then(|| wire.seen()).transpose()
+        };
+        Ok(understand(
+            all,
+            "a refund that we do not understand",
+            refund,
+        ))
     }
 
-    /// An intent's disputes, the oldest first.
+    /// An intent's disputes, the oldest first, and those that we cannot read.
     ///
     /// # Errors
     /// [`Failure`].
-    pub(crate) async fn disputes(&self, intent: &str) -> Result<Vec<SeenDispute>, Failure> {
-        let all: Vec<WireDispute> = self.list("disputes", "/v1/disputes", intent).await?;
-        all.into_iter().map(SeenDispute::try_from).collect()
+    pub async fn disputes(&self, intent: &str) -> Result<Understood<SeenDispute>, Failure> {
+        let all = self.list("disputes", "/v1/disputes", intent).await?;
+        let dispute = |wire: WireDispute| wire.seen().map(Some);
+        Ok(understand(
+            all,
+            "a dispute that we do not understand",
+            dispute,
+        ))
     }
 
     /// Gives in to a dispute.
@@ -148,21 +154,27 @@ impl Stripe {
         Ok(())
     }
 
-    /// All of an intent's objects, the oldest first.
-    async fn list<T: Object>(
+    /// All of an intent's objects with their ids, the oldest first.
+    async fn list(
         &self,
         name: &str,
         path: &str,
         intent: &str,
-    ) -> Result<Vec<T>, Failure> {
+    ) -> Result<Vec<(String, Box<RawValue>)>, Failure> {
         let limit = PAGE.to_string();
-        let mut all: Vec<T> = Vec::new();
+        let mut all: Vec<(String, Box<RawValue>)> = Vec::new();
         for _ in 0..PAGES {
             let mut query = vec![("payment_intent", intent), ("limit", limit.as_str())];
-            query.extend(all.last().map(|last| ("starting_after", last.id())));
-            let page: List<T> = self.get(name, path, &query).await?;
+            query.extend(all.last().map(|(id, _)| ("starting_after", id.as_str())));
+            let page: List = self.get(name, path, &query).await?;
             let more = page.has_more && !page.data.is_empty();
-            all.extend(page.data);
+            for object in page.data {
+                let named = serde_json::from_str::<Named>(object.get()).ok();
+                let named = named.filter(|named| is_reference(&named.id));
+                let named = named
+                    .ok_or_else(|| Failure::Unknown("the list holds what has no id".to_owned()))?;
+                all.push((named.id, object));
+            }
             if !more {
                 all.reverse();
                 return Ok(all);
@@ -172,63 +184,68 @@ impl Stripe {
     }
 }
 
-impl TryFrom<WireRefund> for SeenRefund {
-    type Error = Failure;
+/// Reads each object by itself. What is read and of no account is none.
+fn understand<W: DeserializeOwned, T>(
+    all: Vec<(String, Box<RawValue>)>,
+    otherwise: &'static str,
+    read: impl Fn(W) -> Result<Option<T>, &'static str>,
+) -> Understood<T> {
+    let (mut understood, mut unread) = (Vec::with_capacity(all.len()), Vec::new());
+    for (id, object) in all {
+        let wire = serde_json::from_str::<W>(object.get()).map_err(|_| otherwise);
+        match wire.and_then(&read) {
+            Ok(seen) => understood.extend(seen),
+            Err(what) => unread.push(Unread { id, what }),
+        }
+    }
+    (understood, unread)
+}
 
-    fn try_from(wire: WireRefund) -> Result<Self, Failure> {
-        let status = RefundStatus::parse(&wire.status);
+impl WireRefund {
+    fn seen(self) -> Result<SeenRefund, &'static str> {
+        let status = self.status.as_deref().and_then(RefundStatus::parse);
         let id = |named: Option<String>| named.and_then(|id| Uuid::parse_str(&id).ok());
-        let named = wire.metadata;
-        Ok(Self {
+        let named = self.metadata.unwrap_or_default();
+        Ok(SeenRefund {
             refund_id: id(named.refund_id),
             payment_id: id(named.payment_id).map(PaymentId::from),
             cause: named.cause.as_deref().and_then(Cause::parse),
-            amount: wire.amount,
-            status: status.ok_or_else(|| unreadable("a refund's status"))?,
-            failure: wire.failure_reason,
-            id: reference(wire.id)?,
+            amount: self.amount,
+            status: status.ok_or("a refund with a status that we do not know")?,
+            failure: self.failure_reason,
+            id: self.id,
         })
     }
 }
 
-impl TryFrom<WireDispute> for SeenDispute {
-    type Error = Failure;
-
-    fn try_from(wire: WireDispute) -> Result<Self, Failure> {
-        let status = DisputeStatus::parse(&wire.status);
-        let details = wire.evidence_details.as_ref();
-        let movements = wire.balance_transactions.into_iter();
-        let movements = movements.map(|moved| {
+impl WireDispute {
+    fn seen(self) -> Result<SeenDispute, &'static str> {
+        let status = DisputeStatus::parse(&self.status);
+        let details = self.evidence_details.as_ref();
+        let movements = self.balance_transactions.into_iter().map(|moved| {
+            if !is_reference(&moved.id) {
+                return Err("a dispute whose movement has no id");
+            }
             Ok(Movement {
-                id: reference(moved.id)?,
+                id: moved.id,
                 amount: moved.amount,
                 fee: moved.fee,
+                currency: moved.currency,
             })
         });
-        Ok(Self {
-            amount: wire.amount,
-            reason: wire.reason,
-            status: status.ok_or_else(|| unreadable("a dispute's status"))?,
+        Ok(SeenDispute {
+            amount: self.amount,
+            currency: self.currency,
+            reason: self.reason,
+            status: status.ok_or("a dispute with a status that we do not know")?,
             evidence_due: details
                 .and_then(|details| details.due_by)
                 .and_then(|at| DateTime::from_timestamp(at, 0)),
             submissions: details.map_or(0, |details| details.submission_count),
-            movements: movements.collect::<Result<_, Failure>>()?,
-            opened_at: DateTime::from_timestamp(wire.created, 0)
+            movements: movements.collect::<Result<_, _>>()?,
+            opened_at: DateTime::from_timestamp(self.created, 0)
                 .unwrap_or(DateTime::<Utc>::MIN_UTC),
-            id: reference(wire.id)?,
+            id: self.id,
         })
     }
-}
-
-fn reference(id: String) -> Result<String, Failure> {
-    if is_reference(&id) {
-        Ok(id)
-    } else {
-        Err(unreadable("an id"))
-    }
-}
-
-fn unreadable(what: &str) -> Failure {
-    Failure::Unknown(format!("the reply holds {what} that we do not understand"))
 }

@@ -23,7 +23,7 @@ impl Stripe {
         .await
     }
 
-    /// What a payout is made of.
+    /// What a payout is made of; the provider refuses to say it of one that was made by hand.
     ///
     /// # Errors
     /// [`Failure`].

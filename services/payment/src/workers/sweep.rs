@@ -264,7 +264,13 @@ async fn back(app: &App, path: &str, stretch: Span) -> Result<(), Error> {
             judged(learning.join_next().await)?;
         }
         let app = app.clone();
-        learning.spawn(async move { money_back::ask(&app, id).await });
+        learning.spawn(async move {
+            match money_back::ask(&app, id).await {
+                // The rest of the list must not wait for one payment: it is looked at by itself, and listed once more.
+                Err(Error::PspUnavailable) => Ok(()),
+                learned => learned,
+            }
+        });
     }
     while let Some(done) = learning.join_next().await {
         judged(Some(done))?;

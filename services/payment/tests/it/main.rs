@@ -8,6 +8,7 @@ mod bucket;
 mod cancel;
 mod checkout;
 mod config;
+mod conversion;
 mod court;
 mod create;
 mod desk;

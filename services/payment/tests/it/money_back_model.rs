@@ -152,6 +152,7 @@ impl Provider {
                 id: format!("txn_{}_1", dispute.id),
                 amount: -dispute.amount,
                 fee: FEE,
+                currency: "usd".to_owned(),
             });
         }
     }
@@ -299,6 +300,7 @@ proptest! {
                         let mut dispute = SeenDispute {
                             id: format!("du_{}", provider.disputes.len()),
                             amount: minor,
+                            currency: "usd".to_owned(),
                             reason: "fraudulent".to_owned(),
                             status: if inquiry { DisputeStatus::WarningNeedsResponse } else { DisputeStatus::NeedsResponse },
                             evidence_due: None,
@@ -323,6 +325,7 @@ proptest! {
                                 id: format!("txn_{}_2", dispute.id),
                                 amount: dispute.amount,
                                 fee: 0,
+                                currency: "usd".to_owned(),
                             });
                         }
                     }
@@ -339,7 +342,7 @@ proptest! {
                     if seen.captured == 0 {
                         continue;
                     }
-                    let look = Look { began_at, refunds: seen.refunds, disputes: seen.disputes };
+                    let look = Look { began_at, refunds: seen.refunds, disputes: seen.disputes, unread: Vec::new() };
                     let learned = ours.file.learn(&mut ours.payment, &look, settled, now);
                     ours.take(&learned);
                 }

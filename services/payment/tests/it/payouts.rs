@@ -160,7 +160,13 @@ async fn it_is_told_once_that_money_is_paid_out() {
     let world = world().await;
     let ear = Ear::on(&world);
     let gift = completed(&world).await;
-    paid_out(&world).await;
+    let payout = made(&world, true).await;
+    a_second_later(&world).await;
+    run(&world).await;
+    // It is on its way, and may still fail.
+    assert!(told_of(&world).await.is_empty());
+    arrive(&world, &payout, "paid").await;
+    run(&world).await;
     let told = ear.told(&gift, 4).await;
     let (_, last) = told.last().unwrap();
     assert_eq!(
@@ -177,18 +183,150 @@ async fn it_is_told_once_that_money_is_paid_out() {
     assert_eq!(known, [(gift.payment_id.get(), 4, 4)]);
 }
 
-#[test]
-fn a_payout_that_fails_or_is_called_off_does_not_arrive() {
-    let arrives = |status: &str| {
-        let payout = json!({"id": "po_1", "amount": 1, "currency": "usd", "status": status, "created": 1, "arrival_date": 2});
-        serde_json::from_value::<Payout>(payout).unwrap().arrives()
+#[tokio::test]
+async fn a_payout_that_fails_is_a_matter_for_a_person_and_nobody_is_told() {
+    let world = world().await;
+    completed(&world).await;
+    let payout = made(&world, true).await;
+    a_second_later(&world).await;
+    run(&world).await;
+    assert_eq!(open_matter(&world, "RECONCILIATION", &payout).await, None);
+    arrive(&world, &payout, "failed").await;
+    let run_after = run(&world).await;
+    let [kept] = run_after["payouts"].as_array().unwrap().as_slice() else {
+        panic!("{run_after}");
     };
-    assert!(["pending", "in_transit", "paid"].into_iter().all(arrives));
-    assert!(!["canceled", "failed"].into_iter().any(arrives));
+    assert_eq!(kept["status"], "failed");
+    assert_eq!(world.matters("RECONCILIATION").await, [payout.clone()]);
+    let amount = kept["amount_minor"].as_i64().unwrap();
+    assert_eq!(
+        matters_amount(&world, &payout).await,
+        (amount, "USD".to_owned())
+    );
+    assert!(told_of(&world).await.is_empty());
+    // Whoever closes it has closed it.
+    sqlx::query("update exceptions set closed_at = now(), closed_by = 'an admin'")
+        .execute(&world.pool)
+        .await
+        .unwrap();
+    run(&world).await;
+    assert_eq!(open_matter(&world, "RECONCILIATION", &payout).await, None);
 }
 
-/// Pays out everything, once all of it is available, and matches it.
-pub async fn paid_out(world: &World) -> Value {
+#[tokio::test]
+async fn a_payout_by_hand_does_not_hold_up_the_run() {
+    let world = world().await;
+    completed(&world).await;
+    let payout = made(&world, false).await;
+    arrive(&world, &payout, "paid").await;
+    a_second_later(&world).await;
+    let run = run(&world).await;
+    assert_eq!(
+        (&run["matched"], &run["differences"]),
+        (&json!(1), &json!([])),
+        "{run}"
+    );
+    let [kept] = run["payouts"].as_array().unwrap().as_slice() else {
+        panic!("{run}");
+    };
+    assert_eq!(
+        (&kept["status"], &kept["entries"]),
+        (&json!("paid"), &json!(0))
+    );
+}
+
+#[tokio::test]
+async fn a_part_that_only_matches_later_is_told() {
+    let world = world().await;
+    let gift = completed(&world).await;
+    let booked = settlement(&world, &gift).await;
+    rename_settlement(&world, &booked, "txn_1elsewhere").await;
+    let first = paid_out(&world).await;
+    assert_eq!(first["missing_local"], 1, "{first}");
+    assert!(told_of(&world).await.is_empty());
+    rename_settlement(&world, "txn_1elsewhere", &booked).await;
+    run(&world).await;
+    assert_eq!(told_of(&world).await, [gift.payment_id.get()]);
+}
+
+#[tokio::test]
+async fn what_a_run_found_before_it_was_taken_up_again_is_counted() {
+    let world = world().await;
+    let id = Uuid::now_v7();
+    for earlier in [
+        "insert into settlement_matches (txn, run_id, at) values ('txn_1earlier', $1, now())",
+        "insert into reconciliation_runs (run_id, state, cause, from_time, until_time, held_until, created_at)
+         values ($1, 'RUNNING', 'admin', now(), now(), now(), now())",
+    ] {
+        let earlier = sqlx::query(earlier).bind(id);
+        earlier.execute(&world.pool).await.unwrap();
+    }
+    let done = eventually("the run is done", async || {
+        let run: Value = get(&world, &id.to_string()).await.json().await.unwrap();
+        (run["state"] == "DONE").then_some(run)
+    })
+    .await;
+    assert_eq!(done["matched"], 1);
+}
+
+#[test]
+fn only_what_is_paid_has_arrived_and_only_whole_lists_of_the_schedule_are_read() {
+    let payout = |status: &str, automatic: bool, reconciled: &str| {
+        let payout = json!({
+            "id": "po_1", "amount": 1, "currency": "usd", "status": status, "created": 1, "arrival_date": 2,
+            "automatic": automatic, "reconciliation_status": reconciled,
+        });
+        serde_json::from_value::<Payout>(payout).unwrap()
+    };
+    for (status, arrived, failed) in [
+        ("pending", false, false),
+        ("in_transit", false, false),
+        ("paid", true, false),
+        ("canceled", false, true),
+        ("failed", false, true),
+    ] {
+        let payout = payout(status, true, "completed");
+        assert_eq!(
+            (payout.has_arrived(), payout.has_failed()),
+            (arrived, failed),
+            "{status}"
+        );
+    }
+    assert!(payout("pending", true, "completed").is_itemised());
+    assert!(!payout("paid", true, "in_progress").is_itemised());
+    assert!(!payout("paid", false, "not_applicable").is_itemised());
+}
+
+/// Whose donors were told that their money has arrived.
+async fn told_of(world: &World) -> Vec<Uuid> {
+    sqlx::query_scalar("select payment_id from paid_out_payments")
+        .fetch_all(&world.pool)
+        .await
+        .unwrap()
+}
+
+/// Lets the books have a settlement under another entry of the provider's.
+async fn rename_settlement(world: &World, from: &str, to: &str) {
+    let mut connection = world.pool.acquire().await.unwrap();
+    for statement in [
+        "alter table ledger_sets disable trigger ledger_sets_append_only",
+        "alter table ledger_sets disable trigger ledger_sets_balanced",
+    ] {
+        sqlx::query(statement)
+            .execute(&mut *connection)
+            .await
+            .unwrap();
+    }
+    sqlx::query("update ledger_sets set psp_object = $2 where psp_object = $1")
+        .bind(from)
+        .bind(to)
+        .execute(&mut *connection)
+        .await
+        .unwrap();
+}
+
+/// Pays out everything, once all of it is available, as the schedule does or by hand; it stays on its way.
+async fn made(world: &World, automatic: bool) -> String {
     let http = reqwest::Client::new();
     eventually("all is available", async || {
         let list = format!("{}/v1/balance_transactions?limit=100", world.psp.url);
@@ -198,8 +336,21 @@ pub async fn paid_out(world: &World) -> Value {
         entries.all(|it| it["status"] == "available").then_some(())
     })
     .await;
-    let paid = http.post(format!("{}/_sim/payouts", world.psp.url));
-    assert!(paid.send().await.unwrap().status().is_success());
+    let order = json!({"automatic": automatic, "arrives_after_ms": 3_600_000});
+    let made = world.control("/payouts", &order).await;
+    made["data"][0]["id"].as_str().unwrap().to_owned()
+}
+
+/// The platform's bank books a payout, or sends it back.
+async fn arrive(world: &World, payout: &str, status: &str) {
+    let control = format!("/payouts/{payout}");
+    world.control(&control, &json!({"status": status})).await;
+}
+
+/// Pays out everything as the schedule does, lets it arrive, and matches it.
+pub async fn paid_out(world: &World) -> Value {
+    let payout = made(world, true).await;
+    arrive(world, &payout, "paid").await;
     a_second_later(world).await;
     run(world).await
 }
@@ -252,6 +403,12 @@ async fn what_went_back_is_matched_with_its_refunds_and_disputes_also_if_nobody_
         of("refund", &given),
     ];
     assert_eq!(items(&world).await, expected);
+    // Of what went back wholly nothing is paid out.
+    let mut told = told_of(&world).await;
+    let mut left = [given.gift.payment_id.get(), disputed.gift.payment_id.get()];
+    told.sort();
+    left.sort();
+    assert_eq!(told, left);
 }
 
 #[tokio::test]
@@ -271,6 +428,30 @@ async fn a_refund_that_the_books_hold_otherwise_is_told() {
     assert_eq!(difference["kind"], "AMOUNT_DIFF");
     let id = paid.gift.payment_id.get();
     let refund = ("refund".to_owned(), "AMOUNT_DIFF".to_owned(), Some(id));
+    assert!(items(&world).await.contains(&refund));
+}
+
+#[tokio::test]
+async fn a_refund_that_the_ledger_does_not_have_is_told() {
+    let world = world().await;
+    let paid = world.paid(2500, "pm_card_visa").await;
+    world.refunded(&paid, Some(700)).await;
+    world.until_refunds(&paid, &["SUCCEEDED"]).await;
+    let mut connection = world.pool.acquire().await.unwrap();
+    for statement in [
+        "alter table ledger_sets disable trigger user",
+        "alter table ledger_entries disable trigger user",
+        "delete from ledger_entries where set_id in (select set_id from ledger_sets where effect = 'refunded')",
+        "delete from ledger_sets where effect = 'refunded'",
+    ] {
+        let statement = sqlx::query(statement).execute(&mut *connection);
+        statement.await.unwrap();
+    }
+    drop(connection);
+    let run = paid_out(&world).await;
+    assert_eq!(run["missing_local"], 1, "{run}");
+    let id = paid.gift.payment_id.get();
+    let refund = ("refund".to_owned(), "MISSING_LOCAL".to_owned(), Some(id));
     assert!(items(&world).await.contains(&refund));
 }
 
@@ -308,6 +489,10 @@ async fn what_the_provider_does_not_have_is_a_matter_for_a_person() {
             .await
             .is_some()
     );
+    assert_eq!(
+        matters_amount(&world, "txn_1nobody").await,
+        (2500, "USD".to_owned())
+    );
 }
 
 #[tokio::test]
@@ -318,24 +503,10 @@ async fn what_the_books_do_not_have_or_have_otherwise_is_told() {
         settlement(&world, &lost).await,
         settlement(&world, &changed).await,
     );
-    let mut connection = world.pool.acquire().await.unwrap();
-    for statement in [
-        "alter table ledger_sets disable trigger ledger_sets_append_only",
-        "alter table ledger_sets disable trigger ledger_sets_balanced",
-    ] {
-        sqlx::query(statement)
-            .execute(&mut *connection)
-            .await
-            .unwrap();
-    }
-    sqlx::query("update ledger_sets set psp_object = 'txn_elsewhere' where psp_object = $1")
-        .bind(&missing)
-        .execute(&mut *connection)
-        .await
-        .unwrap();
+    rename_settlement(&world, &missing, "txn_elsewhere").await;
     sqlx::query("update payments set captured_minor = 2400 where payment_id = $1")
         .bind(changed.payment_id.get())
-        .execute(&mut *connection)
+        .execute(&world.pool)
         .await
         .unwrap();
     a_second_later(&world).await;
@@ -376,7 +547,7 @@ async fn what_the_books_do_not_have_or_have_otherwise_is_told() {
     // Set right, a later run closes the matter.
     sqlx::query("update payments set captured_minor = 2500 where payment_id = $1")
         .bind(changed.payment_id.get())
-        .execute(&mut *connection)
+        .execute(&world.pool)
         .await
         .unwrap();
     assert!(

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use axum::{Router, routing::get};
+use axum::{Router, http::Uri, routing::get};
 use chassis::{clock::Clock, http::serve, lifecycle::Lifecycle};
 use http::StatusCode;
 use payment::{
@@ -125,12 +125,8 @@ fn an_object_that_is_not_there_is_no_mistake_of_ours() {
     assert!(matches!(error(404, &missing), Failure::Missing));
 }
 
-#[tokio::test]
-async fn a_whole_page_of_large_events_is_read() {
-    // As large as a charge with much metadata makes them.
-    let event = json!({"id": "evt_1", "data": "x".repeat(20_000)});
-    let page = json!({"data": vec![event; 100], "has_more": false});
-    let router = Router::new().route("/v1/events", get(async move || page.to_string()));
+/// A provider that answers with these bodies.
+async fn provider(router: Router) -> (Stripe, Lifecycle) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let config = Psp {
         url: format!("http://{}", listener.local_addr().unwrap()),
@@ -146,8 +142,60 @@ async fn a_whole_page_of_large_events_is_read() {
         async move { serve(listener, router, &life).await }
     });
     let stripe = Stripe::new(&config, 100, &Clock::system()).unwrap();
+    (stripe, life)
+}
+
+#[tokio::test]
+async fn a_whole_page_of_large_events_is_read() {
+    // As large as a charge with much metadata makes them.
+    let event = json!({"id": "evt_1", "data": "x".repeat(20_000)});
+    let page = json!({"data": vec![event; 100], "has_more": false});
+    let router = Router::new().route("/v1/events", get(async move || page.to_string()));
+    let (stripe, life) = provider(router).await;
     let id = |event: &Value| event["id"].to_string();
     let events = stripe.pages("/v1/events", &[], id).await.unwrap();
     assert_eq!(events.len(), 100);
+    life.stop();
+}
+
+#[tokio::test]
+async fn a_refund_or_dispute_that_we_do_not_understand_hides_no_other() {
+    let refunds = r#"{"object": "list", "has_more": false, "data": [
+        {"id": "re_4", "object": "refund", "amount": 400, "status": "under_consideration", "metadata": {}},
+        {"id": "re_3", "object": "refund", "amount": 300, "status": null, "metadata": null},
+        {"id": "re_2", "object": "refund", "amount": "two hundred", "status": "succeeded", "metadata": {}},
+        {"id": "re_1", "object": "refund", "amount": 100, "status": "succeeded", "metadata": {}},
+        {"id": "re_0", "object": "refund", "amount": 100, "status": "succeeded", "reason": "partial_capture"}]}"#;
+    let disputes = r#"{"object": "list", "has_more": false, "data": [
+        {"id": "dp_2", "object": "dispute", "amount": 50, "currency": "usd", "reason": "general", "created": 1,
+         "status": "in_arbitration", "evidence_details": null, "balance_transactions": []},
+        {"id": "dp_1", "object": "dispute", "amount": 50, "currency": "usd", "reason": "general", "created": 1,
+         "status": "needs_response", "evidence_details": null, "balance_transactions":
+         [{"id": "txn_1", "amount": -50, "currency": "usd", "fee": 1500}]}]}"#;
+    let nameless = r#"{"data": [{"object": "refund", "amount": 1, "status": "succeeded"}]}"#;
+    let refunds = async move |uri: Uri| {
+        let of_the_first = uri
+            .query()
+            .is_some_and(|it| it.contains("payment_intent=pi_1&"));
+        if of_the_first { refunds } else { nameless }
+    };
+    let router = Router::new()
+        .route("/v1/refunds", get(refunds))
+        .route("/v1/disputes", get(async move || disputes));
+    let (stripe, life) = provider(router).await;
+    let (read, unread) = stripe.refunds("pi_1").await.unwrap();
+    let ids: Vec<&str> = read.iter().map(|refund| refund.id.as_str()).collect();
+    assert_eq!(ids, ["re_1"]);
+    let ids: Vec<&str> = unread.iter().map(|refund| refund.id.as_str()).collect();
+    assert_eq!(ids, ["re_2", "re_3", "re_4"]);
+    let (read, unread) = stripe.disputes("pi_1").await.unwrap();
+    assert_eq!((read[0].id.as_str(), read.len()), ("dp_1", 1));
+    assert_eq!(read[0].movements[0].currency, "usd");
+    assert_eq!((unread[0].id.as_str(), unread.len()), ("dp_2", 1));
+    // What has no id can be told to nobody.
+    assert!(matches!(
+        stripe.refunds("pi_2").await,
+        Err(Failure::Unknown(_))
+    ));
     life.stop();
 }

@@ -2,8 +2,16 @@
 
 use std::time::Duration;
 
+use axum::{
+    Router,
+    extract::{Request, State},
+};
+use chassis::http::serve;
+use http::StatusCode;
 use payment::Cadences;
+use serde_json::{Value, json};
 use testkit::eventually;
+use tokio::net::TcpListener;
 
 use crate::{
     reconcile::brisk,
@@ -168,4 +176,60 @@ async fn an_intent_that_the_database_has_forgotten_is_found_in_the_list_and_its_
     world.psp.confirm(&open, "pm_card_visa").await;
     world.until(&gift, "CAPTURED").await;
     assert_eq!(world.psp.intents().await, 1);
+}
+
+/// The provider as it is, but for refunds of 7.00, which have a status of tomorrow.
+async fn of_tomorrow(State(provider): State<String>, request: Request) -> (StatusCode, String) {
+    let (parts, body) = request.into_parts();
+    let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+    let mut headers = parts.headers;
+    headers.remove("host");
+    let forwarded =
+        reqwest::Client::new().request(parts.method, format!("{provider}{}", parts.uri));
+    let reply = forwarded.headers(headers).body(body).send().await.unwrap();
+    let (status, mut body): (_, Value) = (reply.status(), reply.json().await.unwrap());
+    let listed = body.get_mut("data").and_then(Value::as_array_mut);
+    for object in listed.into_iter().flatten() {
+        if object["object"] == "refund" && object["amount"] == 700 {
+            object["status"] = json!("under_consideration");
+        }
+    }
+    (status, body.to_string())
+}
+
+#[tokio::test]
+async fn a_refund_that_nobody_understands_holds_up_no_list() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let world = World::of(Plan {
+        through: Some(listener.local_addr().unwrap()),
+        cadences: Cadences {
+            reconcile_after: Duration::from_hours(1),
+            settle_after: Duration::from_hours(1),
+            ..brisk()
+        },
+        ..Plan::default()
+    })
+    .await;
+    let router = Router::new()
+        .fallback(of_tomorrow)
+        .with_state(world.psp.url.clone());
+    world.life.spawn("provider", {
+        let life = world.life.clone();
+        async move { serve(listener, router, &life).await }
+    });
+    let strange = world.paid(2500, "pm_card_visa").await;
+    let plain = world.paid(2600, "pm_card_visa").await;
+    for (paid, amount) in [(&strange, "700"), (&strange, "300"), (&plain, "500")] {
+        let form = [
+            ("payment_intent", paid.open.intent.as_str()),
+            ("amount", amount),
+        ];
+        world.dashboard("/v1/refunds", &form, None).await;
+    }
+    world.until_amounts(&strange, "CAPTURED", 300, 0).await;
+    world.until_amounts(&plain, "CAPTURED", 500, 0).await;
+    let listed = world.at_provider("refunds", &strange).await;
+    let unread = listed.iter().find(|refund| refund["amount"] == 700);
+    let unread = unread.unwrap()["id"].as_str().unwrap();
+    assert_eq!(world.matters("QUARANTINED").await, [unread]);
 }

@@ -160,7 +160,10 @@ async fn play(judge: &mut Judge, sim: &Sim) {
     judge.get(sim, "/v1/balance", "", "").await;
     sim.sim("payouts", &json!({})).await.ok();
     sim.config.clock.advance(TimeDelta::days(7));
-    sim.awaited("/v1/payouts", "status", "paid").await;
+    let paid = sim.awaited("/v1/payouts", "status", "paid").await;
+    let control = format!("payouts/{}", text(&paid["id"]));
+    sim.sim(&control, &json!({ "status": "failed" })).await.ok();
+    sim.sim("payouts", &json!({ "automatic": true })).await.ok();
     sim.awaited(
         &format!("{INTENTS}?limit=100"),
         "cancellation_reason",
@@ -251,6 +254,7 @@ async fn events(judge: &mut Judge, sim: &Sim) {
         "payment_intent.requires_action",
         "payment_intent.succeeded",
         "payout.created",
+        "payout.failed",
         "payout.paid",
         "refund.created",
         "refund.failed",
