@@ -1,9 +1,9 @@
 //! `GET /api/pledges/{id}/timeline`.
 
-use axum::extract::State;
+use axum::{extract::State, response::IntoResponse};
 use chassis::http::{Json, Path, Problems};
 use common::{auth::Caller, ids::PledgeId};
-use http::HeaderMap;
+use http::{HeaderMap, header};
 
 use super::access;
 use crate::{App, db, domain::timeline::Timeline, error::Error};
@@ -18,9 +18,10 @@ pub async fn timeline(
     caller: Caller,
     headers: HeaderMap,
     Path(id): Path<PledgeId>,
-) -> Result<Json<Timeline>, Error> {
+) -> Result<impl IntoResponse, Error> {
     let pledge = access::visible(&app, caller, &headers, id).await?;
     let traces = db::pledges::traces(&app.db, id).await?;
     let happened = db::timeline::of_pledge(&app.db, id).await?;
-    Ok(Json(Timeline::of(&pledge, traces, happened)))
+    let body = Json(Timeline::of(&pledge, traces, happened));
+    Ok(([(header::CACHE_CONTROL, "no-store")], body))
 }
