@@ -6,7 +6,7 @@ use common::{
     auth::Admin,
     idempotency::{Claim, Reply},
     ids::PaymentId,
-    money::Money,
+    money::GivenMoney,
     openapi::IdempotencyKey,
     payment::State as Stands,
 };
@@ -33,7 +33,7 @@ chassis::problems!(Refusals:
 #[serde(deny_unknown_fields)]
 pub struct NewCapture {
     /// All of it by default; the rest is released.
-    amount: Option<Money>,
+    amount: Option<GivenMoney>,
 }
 
 /// Takes held money, once: all of it, or a part, and then the rest is released. For admins.
@@ -61,13 +61,13 @@ pub async fn capture(
         return Err(Error::ChargingPaused);
     }
     let payment = find(&app, id).await?;
-    if let Some(amount) = body.amount
-        && amount.currency != payment.amount.currency
-    {
+    let amount = body.amount.map(|given| given.parse()).transpose();
+    let amount = amount.map_err(|_| Error::CaptureAmount)?;
+    if amount.is_some_and(|amount| amount.currency != payment.amount.currency) {
         return Err(Error::CaptureAmount);
     }
     let wish = Wish {
-        amount: body.amount.map(|amount| amount.minor),
+        amount: amount.map(|amount| amount.minor),
         by: Some(by.user_id),
         scope: Some(claim.scope()),
     };
