@@ -40,7 +40,7 @@ pub fn credentials(mut document: OpenApi) -> OpenApi {
             key(
                 ApiKey::Query,
                 "ticket",
-                "the ticket that the pledge came with",
+                "the ticket that the pledge came with; a body that has a member of this name carries it there instead",
             ),
         ),
         (

@@ -3,9 +3,10 @@
 //! The cursor is the place of the last item in the list's order, not a count: items that come or go between two
 //! pages neither repeat nor hide others.
 
-use std::str::FromStr;
+use std::{fmt, str::FromStr};
 
 use chassis::http::Problem;
+use chrono::{DateTime, Utc};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -29,6 +30,38 @@ pub struct Page<T> {
     /// Gives the next page, if there is one.
     #[schema(required)]
     pub next_cursor: Option<String>,
+}
+
+/// A place in a list that is ordered by time: when, and whatever tells apart what has one time. As text it is the
+/// microseconds since 1970, a dot, and the rest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Moment<T>(pub DateTime<Utc>, pub T);
+
+/// The earliest time that PostgreSQL keeps, 4714-11-24 BC, in microseconds since 1970. Its last is later than any that
+/// a [`DateTime`] can hold.
+const EARLIEST: i64 = -210_866_803_200_000_000;
+
+impl<T: fmt::Display> fmt::Display for Moment<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.0.timestamp_micros(), self.1)
+    }
+}
+
+/// Tells that a text is no place in a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a place in a list")]
+pub struct NoPlace;
+
+impl<T: FromStr> FromStr for Moment<T> {
+    type Err = NoPlace;
+
+    fn from_str(text: &str) -> Result<Self, NoPlace> {
+        let (micros, rest) = text.split_once('.').ok_or(NoPlace)?;
+        let micros = micros.parse().ok().filter(|micros| *micros >= EARLIEST);
+        let at = micros.and_then(DateTime::from_timestamp_micros);
+        let rest = rest.parse().map_err(|_| NoPlace)?;
+        Ok(Self(at.ok_or(NoPlace)?, rest))
+    }
 }
 
 impl Paging {
@@ -55,16 +88,22 @@ impl Paging {
     /// Where the page before ended.
     ///
     /// # Errors
-    /// 400 `invalid_cursor`.
+    /// 400 `invalid_cursor`, also for a text with a NUL, which PostgreSQL does not take.
     pub fn after<T: FromStr>(&self) -> Result<Option<T>, Problem> {
-        let place = self.cursor.as_deref().map(str::parse).transpose();
-        place.map_err(|_| {
+        let refused = || {
             Problem::new(
                 StatusCode::BAD_REQUEST,
                 "invalid_cursor",
                 "cursor is not one that this list gave",
             )
-        })
+        };
+        let Some(cursor) = self.cursor.as_deref() else {
+            return Ok(None);
+        };
+        if cursor.contains('\0') {
+            return Err(refused());
+        }
+        cursor.parse().map(Some).map_err(|_| refused())
     }
 }
 

@@ -10,7 +10,7 @@ use utoipa::OpenApi;
 
 use crate::{
     App,
-    routes::{self, Service},
+    routes::{self, Kind, Service},
 };
 
 /// How long a document is given again.
@@ -32,6 +32,8 @@ const EDGE: [(&str, &str, &[&str]); 4] = [
     ),
     ("504", "the service took too long", &["upstream_timeout"]),
 ];
+/// The same for a route that becomes a WebSocket; its owner describes the 503 of this code.
+const FEED: (&str, &str, &[&str]) = ("429", "too many requests", &["too_many_sockets"]);
 /// Names the services that could not be asked.
 const MISSING: &str = "x-missing-services";
 
@@ -91,8 +93,9 @@ fn merge(mut own: Value, documents: Vec<(Service, Option<Value>)>) -> Merged {
             &mut document,
         );
         for (path, item) in std::mem::take(object(&mut document, "/paths")) {
-            if routes::route(&path).is_some_and(|route| route.service == service) {
-                object(&mut own, "/paths").insert(path, with_edge(item));
+            let owned = routes::route(&path).filter(|route| route.service == service);
+            if let Some(route) = owned {
+                object(&mut own, "/paths").insert(path, with_edge(item, route.kind));
             }
         }
         for part in [
@@ -115,7 +118,8 @@ fn merge(mut own: Value, documents: Vec<(Service, Option<Value>)>) -> Merged {
 }
 
 /// Adds what the gateway itself may answer before or instead of the service.
-fn with_edge(mut item: Value) -> Value {
+fn with_edge(mut item: Value, kind: Kind) -> Value {
+    let feed = (kind == Kind::Feed).then_some(FEED);
     for operation in item.as_object_mut().into_iter().flatten() {
         let Some(responses) = operation
             .1
@@ -124,7 +128,7 @@ fn with_edge(mut item: Value) -> Value {
         else {
             continue;
         };
-        for (status, description, codes) in EDGE {
+        for (status, description, codes) in EDGE.into_iter().chain(feed) {
             let told = responses.entry(status);
             let told = told.or_insert_with(|| json!(Problems::reply(description, &[])));
             let known = told.pointer_mut(Problems::CODES);

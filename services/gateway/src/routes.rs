@@ -64,6 +64,7 @@ pub fn route(path: &str) -> Option<Route> {
     let (first, second, third) = (segments.next()?, segments.next(), segments.next());
     let (service, kind, name) = match (first, second, third) {
         ("auth", ..) => (User, Login, "/api/auth"),
+        ("users", Some("login" | "register"), None) => (User, Login, "/api/users"),
         ("users", ..) => (User, Plain, "/api/users"),
         ("campaigns", Some(_), Some("donations")) => {
             (Totals, Plain, "/api/campaigns/{id}/donations")
@@ -77,9 +78,7 @@ pub fn route(path: &str) -> Option<Route> {
         ("totals", ..) => (Totals, Plain, "/api/totals"),
         ("notifications", ..) => (Notification, Plain, "/api/notifications"),
         ("ws", None, None) => (Notification, Feed, "/api/ws"),
-        ("admin", Some("users"), _) => (User, Plain, "/api/admin/users"),
         ("admin", Some("campaigns"), _) => (Campaign, Plain, "/api/admin/campaigns"),
-        ("admin", Some("pledges"), _) => (Pledge, Plain, "/api/admin/pledges"),
         ("admin", Some("payments"), _) => (Payment, Plain, "/api/admin/payments"),
         ("admin", Some("ledger"), _) => (Payment, Plain, "/api/admin/ledger"),
         ("admin", Some("reconciliation"), _) => (Payment, Plain, "/api/admin/reconciliation"),

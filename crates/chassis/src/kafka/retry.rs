@@ -5,6 +5,7 @@ use std::{panic::AssertUnwindSafe, sync::LazyLock, time::Duration};
 use chrono::{DateTime, SecondsFormat, Utc};
 use futures::FutureExt;
 use prometheus::IntCounterVec;
+use rdkafka::error::RDKafkaErrorCode;
 use tracing::Instrument;
 
 use super::{Config, Fault, Handler, Message, Producer, Record, admin, inlet::Inlet};
@@ -151,8 +152,19 @@ impl<H: Handler> Retry<'_, H> {
         cause: &str,
         outage: &mut u32,
     ) -> Option<Duration> {
-        let record = dead_letter(&part[0], trial, cause);
-        let sent = self.producer.send_all(vec![record]).await.pop();
+        let mut letter = dead_letter(&part[0], trial, cause);
+        let mut sent = self.producer.send_all(vec![letter.clone()]).await.pop();
+        if let Some(Err(error)) = &sent
+            && error.rdkafka_error_code() == Some(RDKafkaErrorCode::MessageSizeTooLarge)
+        {
+            // As large as a message may be, it has no room for what is noted beside it, and would stop its partition for
+            // ever. Its payload stays where it came from.
+            let bytes = std::mem::take(&mut letter.payload).len().to_string();
+            letter
+                .headers
+                .push(("x-payload-left-out".to_owned(), bytes));
+            sent = self.producer.send_all(vec![letter]).await.pop();
+        }
         if let Some(Err(error)) = sent {
             *outage += 1;
             tracing::warn!(error = %error, topic = trial.topic, "dead letter could not be sent");

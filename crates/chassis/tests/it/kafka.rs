@@ -13,6 +13,7 @@ use chassis::{
 use rdkafka::{
     ClientConfig,
     consumer::{BaseConsumer, Consumer},
+    producer::{FutureProducer, FutureRecord},
 };
 use testkit::eventually;
 
@@ -291,6 +292,55 @@ async fn a_poisoned_message_is_set_aside_and_its_neighbours_are_handled() {
     assert_eq!(header("x-error"), "57 is not a number");
     assert_eq!(header("x-attempts"), "4");
     assert!(header("x-first-failed-at").ends_with('Z'));
+    stop(life).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_null_garbled_or_as_large_as_a_message_may_be_does_not_stop_the_others() {
+    let config = config();
+    let kafka = Kafka::new(&config);
+    let (life, seen, dead) = (Lifecycle::new(), Seen::default(), Seen::default());
+    kafka.create(&[ORDERS]).await.unwrap();
+    let topic = format!("{}{}", config.prefix, ORDERS.name);
+    let null = FutureRecord::<str, [u8]>::to(&topic).key("key");
+    let bare: FutureProducer = ClientConfig::new()
+        .set("bootstrap.servers", &config.brokers)
+        .create()
+        .unwrap();
+    bare.send(null, Duration::from_secs(5)).await.unwrap();
+    let bytes = |payload: Vec<u8>| Record {
+        payload,
+        ..record("key", "")
+    };
+    let garbage = b"\xff\xfe\x00{".to_vec();
+    // With its key a million bytes, which is what a producer sends at most; there is no room for a header.
+    let huge = vec![b'x'; 999_900];
+    let records = vec![bytes(garbage.clone()), bytes(huge), record("key", "8")];
+    send(&kafka, records).await;
+    let taken = seen.clone();
+    kafka.consume(
+        "shop",
+        &[ORDERS],
+        Does(move |batch: &[Message]| {
+            for message in batch {
+                message.json::<i64>()?;
+            }
+            taken.add(batch);
+            Ok(())
+        }),
+        &life,
+    );
+    kafka.consume("undertaker", &[DEAD], taking(&dead), &life);
+    let letters = dead.wait_for(3).await;
+    seen.wait_for(1).await;
+    assert_eq!(seen.payloads(), ["8"]);
+    let payloads: Vec<_> = letters.iter().map(|letter| &letter.payload).collect();
+    assert_eq!(payloads, [&Vec::new(), &garbage, &Vec::new()]);
+    let left_out: Vec<_> = letters
+        .iter()
+        .map(|letter| letter.header("x-payload-left-out"))
+        .collect();
+    assert_eq!(left_out, [None, None, Some("999900")]);
     stop(life).await;
 }
 

@@ -9,5 +9,6 @@ mod ids;
 mod inbox;
 mod money;
 mod outbox;
+mod paging;
 mod payment;
 mod sql;

@@ -25,22 +25,49 @@ enum Who {
     Nobody,
     Forger,
     Expired,
+    /// The account that made the pledge.
     Donor,
+    /// An account that made another one.
+    OtherDonor,
+    /// An account that has nothing at all.
     Stranger,
+    /// Of the campaign that the pledge is for.
     Organiser,
+    /// Of another one.
+    OtherOrganiser,
     Admin,
+    /// Whoever has the guest token of the pledge.
     Guest,
+    /// Whoever has that of another.
     OtherGuest,
+    /// Whoever has the ticket of the pledge and nothing else.
+    Payer,
+    /// Whoever has that of another.
+    OtherPayer,
     Provider,
 }
 
 use Who::{
-    Admin, Donor, Expired, Forger, Guest, Nobody, Organiser, OtherGuest, Provider, Stranger,
+    Admin, Donor, Expired, Forger, Guest, Nobody, Organiser, OtherDonor, OtherGuest,
+    OtherOrganiser, OtherPayer, Payer, Provider, Stranger,
 };
 
 /// Those who are turned away most often come first: what the others do may change what there is to protect.
-const EVERYBODY: [Who; 10] = [
-    Nobody, Forger, Expired, Stranger, OtherGuest, Provider, Guest, Donor, Organiser, Admin,
+const EVERYBODY: [Who; 14] = [
+    Nobody,
+    Forger,
+    Expired,
+    Stranger,
+    OtherGuest,
+    OtherPayer,
+    OtherDonor,
+    OtherOrganiser,
+    Provider,
+    Payer,
+    Guest,
+    Donor,
+    Organiser,
+    Admin,
 ];
 
 /// A campaign of the organiser's, a donor's paid pledge to it, and what each caller has to show.
@@ -64,10 +91,11 @@ fn whom_an_operation_is_not_for_is_refused_and_whom_it_is_for_is_not() {
                 for operation in operations(service, document) {
                     let mut statuses = Vec::new();
                     for base in scene.doors(&operation) {
-                        let (status, code) = scene.try_door(&base, &operation, who).await;
+                        let (status, code, kept) = scene.try_door(&base, &operation, who).await;
                         statuses.push(status.as_u16().to_string());
                         let exists = scene.facts.has_all_of(&operation);
-                        let fault = judge(&operation, who, status, code.as_deref(), exists);
+                        let fault = judge(&operation, who, status, code.as_deref(), exists)
+                            .or_else(|| leak(&operation, kept.as_deref()));
                         faults.extend(fault.map(|fault| {
                             format!(
                                 "{operation} at {base} answered {who:?} {status} {code:?}: {fault}"
@@ -134,11 +162,17 @@ impl Scene {
         world.pay(&gift).await;
         world.until_payment(&gift, "CAPTURED").await;
         let other = world.pledge(&campaign, 700).await;
+        let other_donor = world.account(&email("other-donor")).await;
+        given(world, &campaign, &other_donor).await;
+        let other_organiser = world.account(&email("other-organiser")).await;
+        campaign_of(world, &other_organiser).await;
         let bearers = HashMap::from([
             ("forger", forged()),
             ("expired", expired(world)),
             ("donor", donor),
+            ("other donor", other_donor),
             ("stranger", world.account(&email("stranger")).await),
+            ("other organiser", other_organiser),
             ("organiser", organiser),
             ("admin", world.admin().await.to_owned()),
         ]);
@@ -166,17 +200,19 @@ impl Scene {
         base: &str,
         operation: &Operation<'_>,
         who: Who,
-    ) -> (StatusCode, Option<String>) {
+    ) -> (StatusCode, Option<String>, Option<String>) {
         let key = Uuid::new_v4().to_string();
         let request = self.request(base, operation, who, Some(&key));
         let reply = request.send().await.expect("an answer");
         let status = reply.status();
+        let kept = reply.headers().get("cache-control");
+        let kept = kept.map(|kept| kept.to_str().expect("a text").to_owned());
         let kind = reply.headers().get("content-type");
         let is_problem = kind.is_some_and(|kind| kind == "application/problem+json");
         let body = reply.bytes().await.expect("a body");
         let told: Value = serde_json::from_slice(&body).unwrap_or_default();
         let code = told["code"].as_str().filter(|_| is_problem);
-        (status, code.map(str::to_owned))
+        (status, code.map(str::to_owned), kept)
     }
 
     fn request(
@@ -187,15 +223,12 @@ impl Scene {
         key: Option<&str>,
     ) -> RequestBuilder {
         let mut facts = self.facts.clone();
-        // A ticket is a credential as well: only the pledge's own guest has it, and whoever else carries none.
-        if operation.is_for("ticket", "OWNER") && who != Guest {
-            let ticket = if who == OtherGuest {
-                &self.other.ticket
-            } else {
-                "none"
-            };
-            facts.named.insert("ticket", json!(ticket));
-        }
+        // A ticket is a credential as well, in the query or in the body: whoever is not given one here has none.
+        match who {
+            Payer => facts.named.insert("ticket", json!(self.gift.ticket)),
+            OtherPayer => facts.named.insert("ticket", json!(self.other.ticket)),
+            _ => None,
+        };
         let Request { method, path, body } = facts.request(operation);
         let mut request = self.world.client.request(method, format!("{base}{path}"));
         if operation.takes_header("Idempotency-Key") {
@@ -208,7 +241,7 @@ impl Scene {
         }
         let body = body.unwrap_or_default();
         request = match who {
-            Nobody => request,
+            Nobody | Payer | OtherPayer => request,
             Guest => request.header("x-guest-token", &self.gift.guest_token),
             OtherGuest => request.header("x-guest-token", &self.other.guest_token),
             Provider => {
@@ -218,7 +251,9 @@ impl Scene {
             Forger => request.bearer_auth(&self.bearers["forger"]),
             Expired => request.bearer_auth(&self.bearers["expired"]),
             Donor => request.bearer_auth(&self.bearers["donor"]),
+            OtherDonor => request.bearer_auth(&self.bearers["other donor"]),
             Stranger => request.bearer_auth(&self.bearers["stranger"]),
+            OtherOrganiser => request.bearer_auth(&self.bearers["other organiser"]),
             Organiser => request.bearer_auth(&self.bearers["organiser"]),
             Admin => request.bearer_auth(&self.bearers["admin"]),
         };
@@ -236,13 +271,14 @@ fn admits(operation: &Operation, who: Who) -> bool {
     let bearer = |relation| operation.is_for("bearer", relation);
     operation.is_public()
         || match who {
-            Nobody | Forger | Expired | OtherGuest => false,
+            Nobody | Forger | Expired | OtherGuest | OtherPayer => false,
             Donor => bearer("OWNER"),
             // Whoever is nothing to what it asks for is let in only where every account is.
-            Stranger => bearer("STRANGER"),
+            Stranger | OtherDonor | OtherOrganiser => bearer("STRANGER"),
             Organiser => bearer("ORGANISER"),
             Admin => bearer("ADMIN"),
-            Guest => operation.is_for("guest", "OWNER") || operation.is_for("ticket", "OWNER"),
+            Guest => operation.is_for("guest", "OWNER"),
+            Payer => operation.is_for("ticket", "OWNER"),
             Provider => operation.is_for("stripe", "PROVIDER"),
         }
 }
@@ -292,6 +328,13 @@ fn judge(
     (denied || hidden).then_some("it is for them")
 }
 
+/// What is wrong with what a reply lets caches do. A guest's request is told from a stranger's by a header that no cache
+/// looks at, so nothing that is not for everybody may be kept. What the provider is answered is nobody's secret.
+fn leak(operation: &Operation, kept: Option<&str>) -> Option<&'static str> {
+    let private = !operation.is_public() && !operation.is_for("stripe", "PROVIDER");
+    (private && kept != Some("no-store")).then_some("a cache may keep it")
+}
+
 /// The operations that all may call and that judge what stands in the body: a password, a token, a ticket.
 fn judges_the_body(operation: &Operation) -> bool {
     operation.is_public() && operation.method == "POST"
@@ -321,13 +364,13 @@ fn matrix(table: &str) -> String {
     }
     let mut text = format!("{:62}", "at the service, and through the gateway");
     for who in EVERYBODY {
-        let _written = write!(text, "{:11}", format!("{who:?}"));
+        let _written = write!(text, "{:15}", format!("{who:?}"));
     }
     for (operation, row) in rows {
         let _written = write!(text, "\n{operation:62}");
         for who in EVERYBODY {
             let statuses = row.get(format!("{who:?}").as_str()).copied();
-            let _written = write!(text, "{:11}", statuses.unwrap_or_default());
+            let _written = write!(text, "{:15}", statuses.unwrap_or_default());
         }
     }
     text
@@ -385,7 +428,6 @@ fn facts(campaign: &str, gift: &Gift) -> Facts {
             ("campaign_id", text(campaign)),
             ("pledge_id", text(&gift.id)),
             ("payment_id", text(&gift.payment_id)),
-            ("ticket", text(&gift.ticket)),
             ("channel", text(&format!("campaign:{campaign}"))),
             ("password", text("correct horse battery staple")),
             (

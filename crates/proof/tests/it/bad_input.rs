@@ -97,10 +97,15 @@ fn bad_pledges_are_refused_each_with_its_code_and_nothing_is_stored() {
             let request = keyed(method.clone()).json(&good());
             refused(method.as_str(), request, 405, "method_not_allowed").await;
         }
+        let before_time = format!(
+            "/api/campaigns/{campaign}/donations?cursor=-300000000000000000.{}",
+            Uuid::nil()
+        );
         for (path, status, code) in [
             ("/api/pledgez", 404, "not_found"),
             ("/api/pledges/1", 404, "not_found"),
             ("/api/campaigns?limit=all", 400, "invalid_query"),
+            (&before_time, 400, "invalid_cursor"),
             ("/api/ws?channel=everything", 400, "invalid_channel"),
         ] {
             refused(path, world.get(path), status, code).await;

@@ -9,6 +9,7 @@ mod modules;
 mod monitoring;
 mod purity;
 mod readme;
+mod routes;
 mod size;
 mod source;
 mod sql;
@@ -21,6 +22,7 @@ pub use modules::modules;
 pub use monitoring::monitoring;
 pub use purity::purity;
 pub use readme::readme;
+pub use routes::routes;
 pub use size::size;
 pub use sql::sql;
 pub use tree::{Finding, Tree};
@@ -29,7 +31,7 @@ pub use words::words;
 /// Everything that the checks find, in the order of the paths.
 pub fn check(tree: &Tree) -> Vec<Finding> {
     let checks = [
-        manifests, migrations, modules, monitoring, purity, readme, size, sql, words,
+        manifests, migrations, modules, monitoring, purity, readme, routes, size, sql, words,
     ];
     let mut findings: Vec<Finding> = checks.iter().flat_map(|check| check(tree)).collect();
     findings.sort();

@@ -449,3 +449,26 @@ fn every_service_is_scraped() {
         "no job `pledge`",
     );
 }
+
+#[test]
+fn a_service_has_no_route_without_its_description() {
+    let of = |path: &str, code: &str| {
+        let text = format!("fn table() {{ OpenApiRouter::new(){code}; }}");
+        tidy::routes(&Tree::of([(path, text.as_str())]))
+    };
+    let path = "services/user/src/routes/mod.rs";
+    assert_eq!(of(path, ".routes(routes!(me::me))"), []);
+    assert_eq!(of(path, ".route(\"/internal/payments\", get(page))"), []);
+    let operators = "services/gateway/src/operations.rs";
+    assert_eq!(of(operators, ".route(\"/livez\", get(alive))"), []);
+    let alias = ".routes(routes!(me::me)).route(\"/api/users/login\", post(login))";
+    only(
+        &of(path, alias),
+        path,
+        "`/api/users/login` is not described",
+    );
+    let named = ".route(PATH, post(login)).layer(limit)";
+    only(&of(path, named), path, "`..` is not described");
+    let nested = ".nest(\"/api\", inner())";
+    only(&of(path, nested), path, "`/api` is not described");
+}

@@ -43,6 +43,10 @@ async fn each_kind_of_request_has_a_bucket_of_its_own() {
         0,
         "the alias is the same bucket"
     );
+    for alias in ["/api/users/login", "/api/users/register"] {
+        let left = allowed(&fleet, Method::POST, alias).await;
+        assert_eq!(left, 0, "{alias} takes a password as well");
+    }
     assert_eq!(allowed(&fleet, Method::POST, "/api/pledges").await, 3);
     assert_eq!(
         allowed(&fleet, Method::POST, "/api/webhooks/psp/stripe").await,

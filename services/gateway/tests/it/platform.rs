@@ -137,8 +137,13 @@ async fn the_document_is_merged_from_those_of_the_services() {
         &life,
     )
     .await;
+    let feed = describing(document(&["/api/ws"], "object"), &life).await;
     let fleet = Fleet::with(
-        &[(Service::Pledge, pledge), (Service::Totals, totals)],
+        &[
+            (Service::Pledge, pledge),
+            (Service::Totals, totals),
+            (Service::Notification, feed),
+        ],
         |_| {},
     )
     .await;
@@ -152,6 +157,7 @@ async fn the_document_is_merged_from_those_of_the_services() {
         "/api/campaigns/{id}/totals",
         "/api/pledges",
         "/api/totals/{id}",
+        "/api/ws",
         "/health",
         "/openapi.json",
     ];
@@ -161,7 +167,7 @@ async fn the_document_is_merged_from_those_of_the_services() {
     );
     assert_eq!(
         merged["x-missing-services"],
-        json!(["user", "campaign", "payment", "notification"])
+        json!(["user", "campaign", "payment"])
     );
 
     // Both have a Gift, and not the same one.
@@ -201,6 +207,9 @@ async fn the_document_is_merged_from_those_of_the_services() {
         let codes = &body[1]["properties"]["code"]["enum"];
         assert_eq!(codes.as_array().unwrap().last().unwrap(), code, "{codes}");
     }
+    let told = |path: &str| merged["paths"][path]["get"]["responses"]["429"].to_string();
+    assert!(told("/api/ws").contains("too_many_sockets"));
+    assert!(!told("/api/pledges").contains("too_many_sockets"));
     life.stop();
 }
 

@@ -31,7 +31,7 @@ pub async fn first_reply(fleet: &Fleet, bytes: &str) -> String {
 #[tokio::test]
 async fn two_framings_of_one_body_never_make_two_requests() {
     let fleet = Fleet::start().await;
-    let hidden = "GET /api/admin/users HTTP/1.1\r\nhost: x\r\n\r\n";
+    let hidden = "GET /api/admin/payments HTTP/1.1\r\nhost: x\r\n\r\n";
     let chunked = format!("0\r\n\r\n{hidden}");
     let framings = [
         format!(

@@ -76,7 +76,7 @@ pub struct Payable {
         ("X-Guest-Token" = Option<String>, Header, description = "the pledge's guest token, where the ticket has expired"),
     ),
     request_body = NewPayment,
-    security((), ("guest" = []), ("bearer" = ["OWNER"])),
+    security(("ticket" = []), ("guest" = []), ("bearer" = ["OWNER"])),
     responses((status = 201, description = "the payment and its one intent", body = Payable), Refusals),
 )]
 pub async fn create(

@@ -11,7 +11,7 @@ use common::{
     ids::PaymentId,
     money::Money,
     openapi::IdempotencyKey,
-    paging::{Page, Paging},
+    paging::{Moment, NoPlace, Page, Paging},
 };
 use http::{StatusCode, header};
 use serde::{Deserialize, Serialize};
@@ -109,23 +109,23 @@ pub struct ClosedException {
     closed_at: DateTime<Utc>,
 }
 
-/// Where a matter stands in the list: time in microseconds, kind and subject.
-struct Place(DateTime<Utc>, String, String);
+/// What tells apart the matters of one time: kind and subject.
+#[derive(Default)]
+struct Place {
+    kind: String,
+    subject: String,
+}
 
 impl FromStr for Place {
-    type Err = ();
+    type Err = NoPlace;
 
-    fn from_str(text: &str) -> Result<Self, ()> {
-        let mut parts = text.splitn(3, '.');
-        let mut part = || parts.next().ok_or(());
-        let (at, kind, subject) = (part()?, part()?, part()?);
-        let at = at.parse().map_err(drop)?;
-        let at = DateTime::from_timestamp_micros(at).ok_or(())?;
-        Kind::parse(kind).ok_or(())?;
-        if subject.contains('\0') {
-            return Err(());
-        }
-        Ok(Self(at, kind.to_owned(), subject.to_owned()))
+    fn from_str(text: &str) -> Result<Self, NoPlace> {
+        let (kind, subject) = text.split_once('.').ok_or(NoPlace)?;
+        Kind::parse(kind).ok_or(NoPlace)?;
+        Ok(Self {
+            kind: kind.to_owned(),
+            subject: subject.to_owned(),
+        })
     }
 }
 
@@ -143,13 +143,13 @@ pub async fn list(
     let paging = Paging::of(which.limit, which.cursor);
     let rows = paging.rows()?;
     let place = paging.after()?;
-    let first = || Place(DateTime::UNIX_EPOCH, String::new(), String::new());
-    let Place(at, kind, subject) = place.unwrap_or_else(first);
-    let after = (at, kind.as_str(), subject.as_str());
+    let first = || Moment(DateTime::UNIX_EPOCH, Place::default());
+    let Moment(at, last) = place.unwrap_or_else(first);
+    let after = (at, last.kind.as_str(), last.subject.as_str());
     let found = matters::open(app.db.pool(), which.kind, after, rows).await?;
     let place = |matter: &Matter| {
-        let at = matter.opened_at.timestamp_micros();
-        format!("{at}.{}.{}", matter.kind.as_str(), matter.subject)
+        let what = format!("{}.{}", matter.kind.as_str(), matter.subject);
+        Moment(matter.opened_at, what).to_string()
     };
     let now = app.clock.now();
     let page = Page::of(found, rows, place, |matter| view(matter, now));

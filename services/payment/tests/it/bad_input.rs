@@ -205,3 +205,35 @@ async fn each_has_its_own_code_and_nothing_is_stored() {
     assert_eq!(world.psp.intents().await, 0);
     assert_eq!(world.post(&gift.body()).await.status(), StatusCode::CREATED);
 }
+
+#[tokio::test]
+async fn a_cursor_that_no_list_gave_is_refused_before_the_database_sees_it() {
+    let world = World::start().await;
+    let lists = [
+        "/api/admin/disputes?",
+        "/api/admin/webhooks?",
+        "/api/admin/webhooks?verdict=PARKED&",
+        "/api/admin/webhooks?verdict=REJECTED&",
+        "/api/admin/exceptions?",
+        "/api/admin/ledger/accounts/fees/entries?",
+        "/api/admin/payments?",
+    ];
+    // Years before the first and after the last, and the character that no text holds, where a kind stands and where none does.
+    let cursors = [
+        "x",
+        "1.%00",
+        "1.PARKED.%00",
+        "-300000000000000000.evt_1",
+        "-300000000000000000.PARKED.evt_1",
+        "9223372036854775807.evt_1",
+        "9223372036854775807.PARKED.evt_1",
+    ];
+    for list in lists {
+        for cursor in cursors {
+            let path = format!("{list}cursor={cursor}");
+            let refused = world.admin(Method::GET, &path, &Value::Null).await;
+            assert_eq!(refused.status(), StatusCode::BAD_REQUEST, "{path}");
+            assert_eq!(problem_code(refused).await, "invalid_cursor", "{path}");
+        }
+    }
+}

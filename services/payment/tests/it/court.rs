@@ -38,6 +38,25 @@ async fn one_event_ten_times_at_once_is_one_transition() {
 }
 
 #[tokio::test]
+async fn the_very_same_delivery_again_has_no_effect() {
+    let world = World::start().await;
+    let gift = world.gift();
+    let body = gift.captured(&world.open(&gift).await.intent).to_string();
+    let signature = sign(&body, world.clock.now().timestamp());
+    let mut verdicts = Vec::new();
+    for _ in 0..3 {
+        let reply = world.deliver_signed(body.clone(), Some(&signature)).await;
+        assert_eq!(reply.status(), StatusCode::OK);
+        let receipt: Value = reply.json().await.unwrap();
+        verdicts.push(receipt["verdict"].as_str().unwrap().to_owned());
+    }
+    assert_eq!(verdicts, ["IMPLIED", "DUPLICATE", "DUPLICATE"]);
+    assert_eq!(world.count(Table::Webhooks).await, 1);
+    assert_eq!(world.count(Table::Transitions).await, 2);
+    assert_eq!(world.payment(&gift).await["version"], 2);
+}
+
+#[tokio::test]
 async fn two_events_of_one_effect_are_one_transition() {
     let world = World::start().await;
     let gift = world.gift();

@@ -10,7 +10,7 @@ use crate::world::World;
 
 const PATH: &str = "/api/admin/exceptions";
 
-async fn open(world: &World, kind: Kind, subject: &str, age: i32) {
+pub async fn open(world: &World, kind: Kind, subject: &str, age: i32) {
     sqlx::query(
         "insert into exceptions (kind, subject, amount_minor, currency, detail, opened_at, due_at)
          values ($1, $2, 2600, 'USD', 'something happened', now() - make_interval(secs => $3), now())",

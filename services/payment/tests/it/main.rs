@@ -2,6 +2,7 @@
 
 mod attempts;
 mod bad_input;
+mod bad_orders;
 mod bank;
 mod breaker;
 mod bucket;

@@ -1,9 +1,9 @@
 //! `GET /api/pledges/{id}`.
 
-use axum::extract::State;
+use axum::{extract::State, response::IntoResponse};
 use chassis::http::{Json, Path, Problems};
 use common::{auth::Caller, ids::PledgeId};
-use http::HeaderMap;
+use http::{HeaderMap, header};
 
 use super::access;
 use crate::{App, error::Error, reply::PledgeView};
@@ -18,7 +18,8 @@ pub async fn get(
     caller: Caller,
     headers: HeaderMap,
     Path(id): Path<PledgeId>,
-) -> Result<Json<PledgeView>, Error> {
+) -> Result<impl IntoResponse, Error> {
     let pledge = access::visible(&app, caller, &headers, id).await?;
-    Ok(Json(PledgeView::from(&pledge)))
+    let body = Json(PledgeView::from(&pledge));
+    Ok(([(header::CACHE_CONTROL, "no-store")], body))
 }

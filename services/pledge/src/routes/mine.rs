@@ -1,12 +1,13 @@
 //! `GET /api/pledges/me`.
 
-use axum::extract::State;
+use axum::{extract::State, response::IntoResponse};
 use chassis::http::{Json, Problem, Problems, Query};
 use common::{
     auth::Identity,
     ids::PledgeId,
     paging::{Page, Paging},
 };
+use http::header;
 
 use crate::{App, db, reply::PledgeView};
 
@@ -17,7 +18,7 @@ pub async fn mine(
     State(app): State<App>,
     identity: Identity,
     Query(paging): Query<Paging>,
-) -> Result<Json<Page<PledgeView>>, Problem> {
+) -> Result<impl IntoResponse, Problem> {
     let (rows, before) = (paging.rows()?, paging.after::<PledgeId>()?);
     let found = db::pledges::of_donor(&app.db, identity.user_id, before, rows).await?;
     let page = Page::of(
@@ -26,5 +27,5 @@ pub async fn mine(
         |pledge| pledge.id.to_string(),
         |pledge| PledgeView::from(&pledge),
     );
-    Ok(Json(page))
+    Ok(([(header::CACHE_CONTROL, "no-store")], Json(page)))
 }

@@ -1,6 +1,6 @@
 //! `GET /api/pledges/{id}/receipt`.
 
-use axum::extract::State;
+use axum::{extract::State, response::IntoResponse};
 use chassis::http::{Json, Path};
 use chrono::{DateTime, Utc};
 use common::{
@@ -8,7 +8,7 @@ use common::{
     ids::{CampaignId, PaymentId, PledgeId},
     money::Money,
 };
-use http::HeaderMap;
+use http::{HeaderMap, header};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -71,7 +71,7 @@ pub async fn receipt(
     caller: Caller,
     headers: HeaderMap,
     Path(id): Path<PledgeId>,
-) -> Result<Json<ReceiptView>, Error> {
+) -> Result<impl IntoResponse, Error> {
     access::visible(&app, caller, &headers, id).await?;
     let receipts = db::receipts::of_pledge(&app.db, id).await?;
     let shown = db::pledges::opening(&app.db, id).await?.payment_attempt;
@@ -81,5 +81,6 @@ pub async fn receipt(
         .find(|receipt| receipt.captured.payment_id == shown)
         .or(receipts.last())
         .ok_or(Error::NotCaptured)?;
-    Ok(Json(ReceiptView::from(receipt)))
+    let body = Json(ReceiptView::from(receipt));
+    Ok(([(header::CACHE_CONTROL, "no-store")], body))
 }

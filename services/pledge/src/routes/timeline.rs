@@ -1,9 +1,9 @@
 //! `GET /api/pledges/{id}/timeline`.
 
-use axum::extract::State;
+use axum::{extract::State, response::IntoResponse};
 use chassis::http::{Json, Path, Problems};
 use common::{auth::Caller, ids::PledgeId};
-use http::HeaderMap;
+use http::{HeaderMap, header};
 
 use super::access;
 use crate::{App, db, domain::timeline::Timeline, error::Error};
@@ -18,11 +18,11 @@ pub async fn timeline(
     caller: Caller,
     headers: HeaderMap,
     Path(id): Path<PledgeId>,
-) -> Result<Json<Timeline>, Error> {
+) -> Result<impl IntoResponse, Error> {
     let pledge = access::visible(&app, caller, &headers, id).await?;
     let opening = db::pledges::opening(&app.db, id).await?;
     let happened = db::timeline::of_pledge(&app.db, id).await?;
     let traces = (opening.trace_id, opening.cancel_trace_id);
-    let told = Timeline::of(&pledge, traces, opening.payment_attempt, happened);
-    Ok(Json(told))
+    let story = Timeline::of(&pledge, traces, opening.payment_attempt, happened);
+    Ok(([(header::CACHE_CONTROL, "no-store")], Json(story)))
 }

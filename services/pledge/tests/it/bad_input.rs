@@ -6,6 +6,7 @@ use common::{
     auth::Role,
     ids::{CampaignId, UserId},
 };
+use reqwest::{RequestBuilder, header::HeaderValue};
 use serde_json::{Value, json};
 use testkit::problem_code;
 
@@ -390,6 +391,89 @@ async fn each_bad_request_has_its_code_and_stores_nothing() {
         assert_eq!(problem_code(reply).await, code, "{what}");
     }
     assert_stored_nothing(&service).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bad_requests_about_a_pledge_have_their_codes_and_change_nothing() {
+    let service = Service::start().await;
+    let made = service.made(&service.body()).await;
+    let other = service.made(&service.body()).await;
+    let rows = async || {
+        let counted: i64 = sqlx::query_scalar(
+            "select (select count(*) from idempotency) + (select count(*) from pledges where cancel_requested_at is not null)",
+        )
+        .fetch_one(&service.database.pool())
+        .await
+        .expect("rows can be counted");
+        counted
+    };
+    let before = rows().await;
+    let client = &service.running.client;
+    let at = |id: &str, page: &str| service.running.at(&format!("/api/pledges/{id}{page}"));
+    let own = made.id.to_string();
+    let nowhere = [
+        "x",
+        "1",
+        "%00",
+        "..%2Fme",
+        &uuid::Uuid::new_v4().to_string(),
+    ];
+    let no_text = HeaderValue::from_bytes(b"k\xc3\xa9y").expect("bytes");
+    for page in ["", "/timeline", "/receipt"] {
+        for id in nowhere {
+            let request = client
+                .get(at(id, page))
+                .header("x-guest-token", &made.token);
+            refused(&format!("GET {id}{page}"), request, 404, "not_found").await;
+        }
+        let own = || client.get(at(&own, page));
+        refused("no token", own(), 404, "not_found").await;
+        for token in [other.token.as_str(), "", "x", &"x".repeat(5000)] {
+            let request = own().header("x-guest-token", token);
+            refused(&format!("{page} with {token}"), request, 404, "not_found").await;
+        }
+        let request = own().header("x-guest-token", no_text.clone());
+        refused("a token that is no text", request, 404, "not_found").await;
+    }
+
+    let cancel = |id: &str| {
+        client
+            .post(at(id, "/cancel"))
+            .header("x-guest-token", &made.token)
+    };
+    for id in nowhere {
+        let request = cancel(id).header("idempotency-key", key());
+        refused(&format!("cancel {id}"), request, 404, "not_found").await;
+    }
+    refused("no key", cancel(&own), 400, "idempotency_key_missing").await;
+    let long = "k".repeat(256);
+    let keys = [
+        HeaderValue::from_static("1234567"),
+        HeaderValue::from_static("my-own-key"),
+        HeaderValue::from_str(&long).expect("a header"),
+        no_text,
+    ];
+    for key in keys {
+        let what = format!("key {key:?}");
+        let request = cancel(&own).header("idempotency-key", key);
+        refused(&what, request, 400, "idempotency_key_invalid").await;
+    }
+    for body in ["{".to_owned(), "[".repeat(200)] {
+        let request = cancel(&own).header("idempotency-key", key()).body(body);
+        refused("no JSON", request, 400, "malformed_json").await;
+    }
+    let stranger = client
+        .post(at(&own, "/cancel"))
+        .header("idempotency-key", key());
+    let stranger = stranger.header("x-guest-token", &other.token);
+    refused("another's token", stranger, 404, "not_found").await;
+    assert_eq!(rows().await, before);
+}
+
+async fn refused(what: &str, request: RequestBuilder, status: u16, code: &str) {
+    let reply = request.send().await.expect("the service answers");
+    assert_eq!(reply.status().as_u16(), status, "{what}");
+    assert_eq!(problem_code(reply).await, code, "{what}");
 }
 
 async fn assert_stored_nothing(service: &Service) {

@@ -1,7 +1,5 @@
 //! `GET /api/campaigns/{id}/donations`: the public wall.
 
-use std::str::FromStr;
-
 use axum::extract::State;
 use chassis::http::{Json, Path, Problem, Problems, Query};
 use chrono::{DateTime, Utc};
@@ -9,7 +7,7 @@ use common::{
     events::Visibility,
     ids::CampaignId,
     money::{Currency, Money},
-    paging::{Page, Paging},
+    paging::{Moment, Page, Paging},
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -51,19 +49,6 @@ impl From<Donation> for PublicGift {
     }
 }
 
-/// A place in the list: microseconds and payment.
-struct Place(DateTime<Utc>, Uuid);
-
-impl FromStr for Place {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        let (micros, payment) = text.split_once('_').ok_or(())?;
-        let given_at = DateTime::from_timestamp_micros(micros.parse().map_err(|_| ())?).ok_or(())?;
-        Ok(Self(given_at, payment.parse().map_err(|_| ())?))
-    }
-}
-
 /// Lists the gifts of a campaign, the newest first.
 #[utoipa::path(
     get, path = "/api/campaigns/{id}/donations", tag = "totals", operation_id = "list_donations", security(()),
@@ -76,14 +61,13 @@ pub(crate) async fn list(
     Query(paging): Query<Paging>,
 ) -> Result<Json<Page<PublicGift>>, Problem> {
     let rows = paging.rows()?;
-    let Place(given_at, payment) = paging
+    let Moment(given_at, payment) = paging
         .after()?
-        .unwrap_or(Place(DateTime::<Utc>::MAX_UTC, Uuid::max()));
+        .unwrap_or(Moment(DateTime::<Utc>::MAX_UTC, Uuid::max()));
     let found = db::donations::wall(app.db.pool(), id, (given_at, payment), rows).await?;
     if found.is_empty() && !db::totals::exists(app.db.pool(), id).await? {
         return Err(Problem::not_found());
     }
-    let place =
-        |gift: &Donation| format!("{}_{}", gift.given_at.timestamp_micros(), gift.payment_id);
+    let place = |gift: &Donation| Moment(gift.given_at, gift.payment_id).to_string();
     Ok(Json(Page::of(found, rows, place, Into::into)))
 }

@@ -1,5 +1,8 @@
 //! Every snapshot counts once, whatever happens to its message.
 
+use std::sync::{Arc, Mutex};
+
+use chassis::kafka::{Fault, Handler, Kafka, Message, Topic};
 use common::{
     events::{PaymentEvent, PaymentKind, topics},
     ids::CampaignId,
@@ -10,6 +13,23 @@ use serde_json::json;
 use testkit::eventually;
 
 use crate::helpers::{Gift, Service, campaign, quick};
+
+/// Where payment events go that are none.
+const DEAD: Topic = Topic {
+    name: "cfa.payment.events.v1.dlq",
+    compacted: false,
+};
+
+/// What was set aside.
+#[derive(Clone, Default)]
+struct Dead(Arc<Mutex<Vec<Message>>>);
+
+impl Handler for Dead {
+    async fn handle(&self, batch: &[Message]) -> Result<(), Fault> {
+        self.0.lock().unwrap().extend_from_slice(batch);
+        Ok(())
+    }
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_snapshot_that_comes_again_changes_nothing() {
@@ -290,9 +310,21 @@ async fn money_of_another_currency_is_set_aside_and_its_neighbours_count() {
 async fn a_message_that_is_no_event_does_not_stop_the_others() {
     let service = Service::start().await;
     let gift = Gift::new(CampaignId::new(), 100);
-    service.publish_raw(topics::PAYMENT.name, b"{}").await;
+    // An empty payload is what one that is null is read as.
+    let huge = vec![b'x'; 999_900];
+    let payloads: [&[u8]; 6] = [b"", b"{}", b"null", b"\xff\xfe\x00{", b"[[[[", &huge];
+    for payload in payloads {
+        service.publish_raw(topics::PAYMENT.name, payload).await;
+    }
     service.publish([gift.captured(1)]).await;
     service.until(gift.campaign, "raised", 100).await;
+    let dead = Dead::default();
+    Kafka::new(&service.kafka).consume("undertaker", &[DEAD], dead.clone(), service.running.life());
+    eventually("each of them is set aside", async || {
+        let count = dead.0.lock().unwrap().len();
+        (count == payloads.len()).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,6 +6,7 @@ use common::{
     ids::{CampaignId, UserId},
     money::Currency,
 };
+use reqwest::header::HeaderValue;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use testkit::{eventually, problem_code};
@@ -450,4 +451,50 @@ async fn only_an_admin_may_and_only_under_a_key() {
         .command("/api/admin/totals/one/rebuild", &Uuid::new_v4().to_string())
         .await;
     assert_eq!(problem_code(nowhere).await, "not_found");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rebuild_that_is_asked_for_badly_is_refused_with_its_code_and_none_begins() {
+    let service = Service::start().await;
+    let one = format!("/api/admin/totals/{}/rebuild", CampaignId::new());
+    for path in [ALL, &one] {
+        let post = || {
+            let admin = testkit::user_token(UserId::new(), Role::Admin);
+            let request = service.running.client.post(service.running.at(path));
+            request.bearer_auth(admin)
+        };
+        let key = || post().header("idempotency-key", Uuid::new_v4().to_string());
+        let short = HeaderValue::from_static("1234567");
+        let long = HeaderValue::from_str(&"k".repeat(256)).unwrap();
+        let no_text = HeaderValue::from_bytes(b"key-\xc3\xa9-0001").unwrap();
+        let with = |value: HeaderValue| post().header("idempotency-key", value);
+        let table = [
+            (post(), 400, "idempotency_key_missing"),
+            (with(short), 400, "idempotency_key_invalid"),
+            (with(long), 400, "idempotency_key_invalid"),
+            (with(no_text), 400, "idempotency_key_invalid"),
+            (key().body("{"), 400, "malformed_json"),
+            (key().body("[".repeat(200)), 400, "malformed_json"),
+        ];
+        for (request, status, code) in table {
+            let reply = request.send().await.unwrap();
+            assert_eq!(reply.status(), status, "{path} {code}");
+            assert_eq!(problem_code(reply).await, code, "{path}");
+        }
+    }
+    for id in ["one", "%00", "1"] {
+        let path = format!("/api/admin/totals/{id}/rebuild");
+        let reply = service.command(&path, &Uuid::new_v4().to_string()).await;
+        assert_eq!(problem_code(reply).await, "not_found", "{path}");
+        let path = format!("/api/admin/totals/rebuilds/{id}");
+        let reply = service.get_as(UserId::new(), Role::Admin, &path).await;
+        assert_eq!(problem_code(reply).await, "not_found", "{path}");
+    }
+    let begun: i64 = sqlx::query_scalar(
+        "select (select count(*) from rebuilds) + (select count(*) from idempotency)",
+    )
+    .fetch_one(&service.database.pool())
+    .await
+    .unwrap();
+    assert_eq!(begun, 0);
 }

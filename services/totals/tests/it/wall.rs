@@ -204,9 +204,17 @@ async fn bad_queries_have_their_codes() {
         ("limit=101", "invalid_limit"),
         ("limit=many", "invalid_query"),
         ("cursor=x", "invalid_cursor"),
-        ("cursor=1_x", "invalid_cursor"),
+        ("cursor=1.x", "invalid_cursor"),
         (
-            "cursor=9223372036854775807_0197a1d0-0000-7000-8000-000000000000",
+            "cursor=9223372036854775807.0197a1d0-0000-7000-8000-000000000000",
+            "invalid_cursor",
+        ),
+        (
+            "cursor=-300000000000000000.00000000-0000-0000-0000-000000000000",
+            "invalid_cursor",
+        ),
+        (
+            "cursor=1.%00000000-0000-0000-0000-000000000000",
             "invalid_cursor",
         ),
     ] {

@@ -28,7 +28,7 @@ pub struct Login {
 
 /// Begins a session.
 ///
-/// An unknown address costs the same work and gets the same reply as a wrong password. Also at `/api/users/login`.
+/// An unknown address costs the same work and gets the same reply as a wrong password.
 #[utoipa::path(
     post, path = "/api/auth/login", tag = "auth", operation_id = "login",
     request_body = Login, security(()),
@@ -54,4 +54,15 @@ pub async fn login(
     };
     let session = app.sessions.begin(account).await?;
     Ok(([(header::CACHE_CONTROL, "no-store")], Json(session)))
+}
+
+/// Another name of `POST /api/auth/login`.
+#[utoipa::path(
+    post, path = "/api/users/login", tag = "users", operation_id = "login_user",
+    request_body = Login, security(()),
+    responses((status = 200, description = "a session", body = Session), Refusals),
+    extensions(("x-idempotent-because" = json!("a repeated login only begins a further session, and a stored reply would keep its tokens"))),
+)]
+pub async fn alias(app: State<App>, body: Json<Login>) -> Result<impl IntoResponse, Error> {
+    login(app, body).await
 }

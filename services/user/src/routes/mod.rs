@@ -7,24 +7,23 @@ mod me;
 mod refresh;
 mod register;
 
-use axum::routing::post;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::App;
 
 pub use jwks::KeySet;
 
-/// Every route with its description. The aliases are not described apart: they are the same operations.
+/// Every route with its description.
 pub fn described() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(register::register))
+        .routes(routes!(register::alias))
         .routes(routes!(login::login))
+        .routes(routes!(login::alias))
         .routes(routes!(refresh::refresh))
         .routes(routes!(logout::logout))
         .routes(routes!(me::me))
         .routes(routes!(jwks::jwks))
-        .route("/api/users/register", post(register::register))
-        .route("/api/users/login", post(login::login))
 }
 
 /// Every route, ready to serve.

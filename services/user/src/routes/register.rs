@@ -43,7 +43,6 @@ pub struct Accepted {
 /// Opens an account, unless the address has one.
 ///
 /// The reply is the same in both cases, and so is the work before it: nobody learns whose address is known here.
-/// Also at `/api/users/register`.
 #[utoipa::path(
     post, path = "/api/auth/register", tag = "auth", operation_id = "register",
     request_body = Registration, security(()),
@@ -75,4 +74,18 @@ pub async fn register(
             message: "if the address had no account yet, it has one now",
         }),
     ))
+}
+
+/// Another name of `POST /api/auth/register`.
+#[utoipa::path(
+    post, path = "/api/users/register", tag = "users", operation_id = "register_user",
+    request_body = Registration, security(()),
+    responses((status = 202, description = "accepted, whether the address was known or not", body = Accepted), Refusals),
+    extensions(("x-idempotent-because" = json!("the address is the key: one account, however often it is asked for, and one reply"))),
+)]
+pub async fn alias(
+    app: State<App>,
+    body: Json<Registration>,
+) -> Result<(StatusCode, Json<Accepted>), Error> {
+    register(app, body).await
 }

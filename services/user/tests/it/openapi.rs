@@ -13,7 +13,9 @@ fn every_unsafe_operation_says_why_it_takes_no_idempotency_key() {
             "/api/auth/logout",
             "/api/auth/refresh",
             "/api/auth/register",
+            "/api/users/login",
             "/api/users/me",
+            "/api/users/register",
         ]
     );
     for (path, operations) in paths {

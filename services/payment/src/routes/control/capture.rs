@@ -6,7 +6,7 @@ use common::{
     auth::Admin,
     idempotency::{Claim, Reply},
     ids::PaymentId,
-    money::Money,
+    money::GivenMoney,
     openapi::IdempotencyKey,
 };
 use serde::Deserialize;
@@ -32,7 +32,7 @@ chassis::problems!(Refusals:
 #[serde(deny_unknown_fields)]
 pub struct NewCapture {
     /// All of it by default; the rest is released.
-    amount: Option<Money>,
+    amount: Option<GivenMoney>,
 }
 
 /// Takes held money, once: all of it, or a part, and then the rest is released. For admins.
@@ -59,8 +59,9 @@ pub async fn capture(
     if app.switch.is_paused(app.db.pool()).await? {
         return Err(Error::ChargingPaused);
     }
+    let amount = body.amount.map(|given| given.parse()).transpose();
     let wish = Wish {
-        amount: body.amount,
+        amount: amount.map_err(|_| Error::CaptureAmount)?,
         by: Some(by.user_id),
         claim: Some(claim.clone()),
     };

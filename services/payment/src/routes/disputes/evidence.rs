@@ -100,7 +100,9 @@ async fn ready(app: &App, id: &str, body: &Evidence) -> Result<(Dispute, Vec<u8>
 impl Evidence {
     fn form(&self) -> Result<Vec<u8>, Halt> {
         let fits = |(name, text): (&String, &String)| {
-            FIELDS.contains(&name.as_str()) && (1..=20_000).contains(&text.trim().chars().count())
+            FIELDS.contains(&name.as_str())
+                && (1..=20_000).contains(&text.trim().chars().count())
+                && !text.contains('\0')
         };
         if !(1..=20).contains(&self.evidence.len()) || !self.evidence.iter().all(fits) {
             return Err(Halt::Evidence);

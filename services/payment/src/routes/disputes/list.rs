@@ -1,13 +1,11 @@
 //! `GET /api/admin/disputes`
 
-use std::str::FromStr;
-
 use axum::{extract::State, response::IntoResponse};
 use chassis::http::{Json, Problem, Problems, Query};
 use chrono::{DateTime, Utc};
 use common::{
     auth::Admin,
-    paging::{Page, Paging},
+    paging::{Moment, Page, Paging},
 };
 use http::header;
 use serde::Deserialize;
@@ -29,20 +27,6 @@ pub struct Which {
     status: Option<DisputeStatus>,
 }
 
-/// Where a dispute stands in the list: when it was opened, in microseconds, and its id.
-struct Place(DateTime<Utc>, String);
-
-impl FromStr for Place {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        let (micros, id) = text.split_once('.').ok_or(())?;
-        let micros = micros.parse().map_err(drop)?;
-        let at = DateTime::from_timestamp_micros(micros).ok_or(())?;
-        Ok(Self(at, id.to_owned()))
-    }
-}
-
 /// Disputes, newest first. For admins.
 #[utoipa::path(
     get, path = "/api/admin/disputes", tag = "admin", operation_id = "list_disputes",
@@ -56,16 +40,13 @@ pub async fn list(
     Query(paging): Query<Paging>,
 ) -> Result<impl IntoResponse, Problem> {
     let rows = paging.rows()?;
-    let first = || Place(DateTime::<Utc>::MAX_UTC, String::new());
-    let Place(at, id) = paging.after()?.unwrap_or_else(first);
+    let first = || Moment(DateTime::<Utc>::MAX_UTC, String::new());
+    let Moment(at, id) = paging.after()?.unwrap_or_else(first);
     let statuses = which
         .status
         .map_or(DisputeStatus::ALL.to_vec(), |one| vec![one]);
     let found = disputes::list(app.db.pool(), &statuses, (at, &id), rows).await?;
-    let place = |dispute: &Dispute| {
-        let micros = dispute.opened_at.timestamp_micros();
-        format!("{micros}.{}", dispute.dispute_id)
-    };
+    let place = |dispute: &Dispute| Moment(dispute.opened_at, &dispute.dispute_id).to_string();
     let page = Page::of(found, rows, place, |dispute| View::from(&dispute));
     Ok(([(header::CACHE_CONTROL, "no-store")], Json(page)))
 }

@@ -1,14 +1,12 @@
 //! `GET /api/admin/webhooks`
 
-use std::str::FromStr;
-
 use axum::{extract::State, response::IntoResponse};
 use chassis::http::{Json, Problem, Query};
 use chrono::{DateTime, Utc};
 use common::{
     auth::Admin,
     ids::PaymentId,
-    paging::{Page, Paging},
+    paging::{Moment, Page, Paging},
 };
 use http::{StatusCode, header};
 use serde::{Deserialize, Serialize};
@@ -63,19 +61,6 @@ pub struct WebhookEvent {
     received_at: DateTime<Utc>,
 }
 
-/// Where an event stands in the list.
-struct Place(DateTime<Utc>, String);
-
-impl FromStr for Place {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        let (at, event) = text.split_once('.').ok_or(())?;
-        let at = at.parse().ok().and_then(DateTime::from_timestamp_micros);
-        Ok(Self(at.ok_or(())?, event.to_owned()))
-    }
-}
-
 /// The provider's deliveries, newest first, without their bodies. For admins.
 #[utoipa::path(
     get, path = "/api/admin/webhooks", tag = "admin", operation_id = "webhooks",
@@ -89,9 +74,9 @@ pub async fn list(
 ) -> Result<impl IntoResponse, Problem> {
     let paging = Paging::of(wanted.limit, wanted.cursor);
     let rows = paging.rows()?;
-    let Place(at, event) = paging
+    let Moment(at, event) = paging
         .after()?
-        .unwrap_or_else(|| Place(DateTime::<Utc>::MAX_UTC, String::new()));
+        .unwrap_or_else(|| Moment(DateTime::<Utc>::MAX_UTC, String::new()));
     let before = (at, event.as_str());
     let pool = app.db.pool();
     let found = match wanted.verdict.as_deref() {
@@ -102,7 +87,7 @@ pub async fn list(
             webhook_log::list_of(pool, known.as_str(), before, rows).await?
         }
     };
-    let place = |kept: &Kept| format!("{}.{}", kept.received_at.timestamp_micros(), kept.event_id);
+    let place = |kept: &Kept| Moment(kept.received_at, &kept.event_id).to_string();
     let page = Page::of(found, rows, place, WebhookEvent::from);
     Ok(([(header::CACHE_CONTROL, "no-store")], Json(page)))
 }
