@@ -160,6 +160,10 @@ struct Terms<'a> {
 /// Ids of ours that we had the provider keep.
 #[derive(Default, Deserialize)]
 #[serde(default)]
+#[expect(
+    clippy::struct_field_names,
+    reason = "the provider keeps them under these names"
+)]
 struct Metadata<'a> {
     #[serde(borrow)]
     payment_id: Option<Cow<'a, str>>,

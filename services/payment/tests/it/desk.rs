@@ -39,7 +39,7 @@ impl Desk {
 
     /// Opens it, before this provider.
     pub fn lead_to(&self, provider: &str, life: &Lifecycle) {
-        self.shared.lock().unwrap().provider = provider.to_owned();
+        provider.clone_into(&mut self.shared.lock().unwrap().provider);
         let listener = self.listener.lock().unwrap().take().unwrap();
         let desk = Router::new().fallback(pass).with_state(self.clone());
         let stopping = life.clone();

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use chassis::clock::Clock;
+use chassis::{clock::Clock, lifecycle::Lifecycle};
 use chrono::{DateTime, Utc};
 use common::events::CampaignStatus;
 use reqwest::{Method, StatusCode};
@@ -227,9 +227,8 @@ async fn money_beside_a_payment_that_is_being_made_at_this_moment_goes_back() {
     let (held, hold) = watch::channel(false);
     let asked = Arc::new(Notify::new());
     let provider = world.psp.address();
-    world
-        .life
-        .track(slow_line(listener, provider, hold, asked.clone()));
+    let line = slow_line(listener, provider, hold, asked.clone(), world.life.clone());
+    world.life.track(line);
     let gift = world.gift();
     campaign_is(&world, &gift, CampaignStatus::Active).await;
     let open = paid_too_late(&world, &gift, "automatic").await;
@@ -237,7 +236,8 @@ async fn money_beside_a_payment_that_is_being_made_at_this_moment_goes_back() {
     world.deliver(&gift.captured(&open.intent)).await;
     asked.notified().await;
     // The provider has been asked about the first payment. While its answer is on its way, the donor's next is made.
-    let mut making = world.pool.begin().await.unwrap();
+    let mut making = world.pool.acquire().await.unwrap();
+    sqlx::raw_sql("begin").execute(&mut *making).await.unwrap();
     let maker: i32 = sqlx::query_scalar(
         "select pg_backend_pid() from payments where payment_id = $1 for update",
     )
@@ -269,7 +269,7 @@ async fn money_beside_a_payment_that_is_being_made_at_this_moment_goes_back() {
         waits.then_some(())
     })
     .await;
-    making.commit().await.unwrap();
+    sqlx::raw_sql("commit").execute(&mut *making).await.unwrap();
     assert_eq!(decided(&world, &gift).await.0, "REFUND");
 }
 
@@ -279,11 +279,16 @@ async fn slow_line(
     provider: SocketAddr,
     held: watch::Receiver<bool>,
     asked: Arc<Notify>,
+    life: Lifecycle,
 ) {
     loop {
-        let (stream, _) = listener.accept().await.unwrap();
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = life.stopping() => return,
+        };
+        let (stream, _) = accepted.unwrap();
         let (mut held, asked) = (held.clone(), asked.clone());
-        tokio::spawn(async move {
+        life.track(async move {
             let upstream = TcpStream::connect(provider).await.unwrap();
             let (mut from, mut to) = stream.into_split();
             let (mut back, mut forth) = upstream.into_split();

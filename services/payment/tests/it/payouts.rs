@@ -197,7 +197,10 @@ async fn a_payout_that_fails_is_a_matter_for_a_person_and_nobody_is_told() {
         panic!("{run_after}");
     };
     assert_eq!(kept["status"], "failed");
-    assert_eq!(world.matters("RECONCILIATION").await, [payout.clone()]);
+    assert_eq!(
+        world.matters("RECONCILIATION").await,
+        std::slice::from_ref(&payout)
+    );
     let amount = kept["amount_minor"].as_i64().unwrap();
     assert_eq!(
         matters_amount(&world, &payout).await,

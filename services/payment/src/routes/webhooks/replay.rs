@@ -75,7 +75,7 @@ pub async fn replay(
         verdict: judged.verdict.as_str(),
         detail: judged.detail,
         payment_id: judged.payment_id,
-        diff: judged.diff.clone(),
+        diff: judged.diff,
     };
     let reply = Reply::json(StatusCode::OK, &view);
     if dry_run {
