@@ -4,9 +4,9 @@ use chrono::{DateTime, Utc};
 use common::money::{Currency, Money};
 
 use super::{
-    Account, Effect, Entry, Exception, Kind, Payment,
+    Account, Effect, Entry, Exception, Kind, Payment, Post,
     dispute::{Dispute, Movement, SeenDispute},
-    money_back::{Back, File, Learned, Post},
+    money_back::{Back, File, Learned},
     unread::Unread,
 };
 
