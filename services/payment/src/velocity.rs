@@ -1,5 +1,6 @@
 //! Too many declined tries in an hour, from one donor, one network or with one card: no further payment is opened for
-//! them, and what they have open is called off, so that nobody tries stolen cards here. Only banks' declines count, never a failure of ours or the provider's.
+//! them, and what they have open is called off, so that nobody tries stolen cards here. Only banks' declines count, never
+//! a failure of ours or the provider's.
 
 use std::net::{IpAddr, Ipv6Addr};
 

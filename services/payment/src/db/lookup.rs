@@ -243,8 +243,10 @@ pub async fn standing(
         return Ok(HashSet::new());
     }
     let standing: Vec<Uuid> = sqlx::query_scalar(
-        "select distinct pledge_id from payments
-         where pledge_id = any($1::uuid[]) and state in ('PENDING', 'AUTHORIZED', 'CAPTURED', 'COMPLETED')",
+        // The attempts first, then their states: an index of open payments must not be read for this.
+        "select distinct pledge_id
+         from (select pledge_id, state from payments where pledge_id = any($1::uuid[]) offset 0) attempts
+         where state in ('PENDING', 'AUTHORIZED', 'CAPTURED', 'COMPLETED')",
     )
     .bind(pledges.iter().map(|id| id.get()).collect::<Vec<_>>())
     .fetch_all(connection)

@@ -20,8 +20,9 @@ pub async fn timeline(
     Path(id): Path<PledgeId>,
 ) -> Result<impl IntoResponse, Error> {
     let pledge = access::visible(&app, caller, &headers, id).await?;
-    let opening = db::pledges::opening(&app.db, id).await?;
     let happened = db::timeline::of_pledge(&app.db, id).await?;
+    // After the steps, so that what they led to is shown with them.
+    let opening = db::pledges::opening(&app.db, id).await?;
     let traces = (opening.trace_id, opening.cancel_trace_id);
     let story = Timeline::of(&pledge, traces, opening.payment_attempt, happened);
     Ok(([(header::CACHE_CONTROL, "no-store")], Json(story)))
