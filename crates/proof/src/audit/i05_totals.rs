@@ -108,7 +108,9 @@ const CONTAINED: &str = "
                w.pledge_id is distinct from p.pledge_id
                    or w.captured > 0 and (w.given_at is null or d.pledge_id is null) as is_off_the_wall,
                d.pledge_version > 0
-                   and (d.visibility, d.public_name, d.message) is distinct from (l.visibility, l.public_name, l.message)
+                   and (d.visibility, d.public_name, d.message)
+                       is distinct from
+                       (l.visibility, case when l.visibility <> 'ANONYMOUS' then l.public_name end, l.message)
                    as is_not_as_chosen
         from (select *, tip_minor + covered_fee_minor as extras, refunded_minor + disputed_minor as gone
               from payment.payments) p
