@@ -40,7 +40,8 @@ pub(super) async fn examine(bench: &mut Bench, provider: Size) -> Result<Verdict
 }
 
 /// Charges that are booked to nobody until a person decides.
-const SUSPENDED: &str = "select count(*) from payment.ledger_sets where effect = 'suspense'";
+const SUSPENDED: &str =
+    "select count(*) from payment.exceptions where kind = 'SUSPENSE' and closed_at is null";
 
 const TWICE_OPENED: &str = "
     select payment_id::text from psp_intents where payment_id is not null
