@@ -32,13 +32,21 @@ pub(super) async fn examine(bench: &mut Bench) -> Result<Verdict> {
 const BOOKS: &str = "
     with sets as (
         select set_id, currency, pg_temp.total(amount_minor) as sum,
-               pg_temp.total(amount_minor) filter (where account = 'campaign_payable') as owed,
-               pg_temp.total(amount_minor) filter (where account = 'platform_tip') as tip,
-               pg_temp.total(amount_minor) filter (where account = 'platform_loss') as loss,
-               pg_temp.total(amount_minor) filter (where account = 'dispute_hold') as hold,
-               pg_temp.total(amount_minor) filter (where account = 'psp_receivable' and amount_minor > 0) as receivable,
-               bit_and(uuid_hash_extended(campaign_id, 0)) as all_of, bit_or(uuid_hash_extended(campaign_id, 0)) as any_of
-        from payment.ledger_entries group by set_id, currency
+               pg_temp.total(amount_minor) filter (where kind = 1) as owed,
+               pg_temp.total(amount_minor) filter (where kind = 2) as receivable,
+               pg_temp.total(amount_minor) filter (where kind = 3) as tip,
+               pg_temp.total(amount_minor) filter (where kind = 4) as loss,
+               pg_temp.total(amount_minor) filter (where kind = 5) as hold,
+               bit_and(campaign) as all_of, bit_or(campaign) as any_of
+        from (select set_id, currency, amount_minor, uuid_hash_extended(campaign_id, 0) as campaign,
+                     case account when 'campaign_payable' then 1
+                                  when 'psp_receivable' then case when amount_minor > 0 then 2 end
+                                  when 'psp_settled' then null
+                                  when 'platform_tip' then 3
+                                  when 'platform_loss' then 4
+                                  when 'dispute_hold' then 5 end as kind
+              from payment.ledger_entries offset 0) entries
+        group by set_id, currency
     ), booked as (
         select coalesce(s.payment_id, s.set_id, e.set_id) as id, e.currency,
                bool_or(s.set_id is null) as is_headless, bool_or(e.set_id is null) as is_empty,
@@ -55,14 +63,14 @@ const BOOKS: &str = "
                    from payment.ledger_sets offset 0) s on s.set_id = e.set_id
         group by 1, 2
     ), stands as (
-        select payment_id, uuid_hash_extended(campaign_id, 0) as campaign, currency, captured_minor as captured,
-               pg_temp.gift(captured_minor, amount_minor, extras) - pg_temp.gift(gone, amount_minor, extras) as owed,
-               case when tip_minor = 0 then 0 else
-                   pg_temp.share(captured_minor - pg_temp.gift(captured_minor, amount_minor, extras), tip_minor, extras)
-                   - pg_temp.share(gone - pg_temp.gift(gone, amount_minor, extras), tip_minor, extras) end as tip,
-               coalesce(lost, 0) - disputed_minor as loss, coalesce(held, 0) as hold
-        from (select *, tip_minor + covered_fee_minor as extras, refunded_minor + disputed_minor as gone
-              from payment.payments) p
+        select payment_id, campaign, currency, captured, given - returned as owed,
+               pg_temp.share(captured - given, tip, extras) - pg_temp.share(gone - returned, tip, extras) as tip,
+               coalesce(lost, 0) - disputed as loss, coalesce(held, 0) as hold
+        from (select *, pg_temp.gift(captured, amount, extras) as given, pg_temp.gift(gone, amount, extras) as returned
+              from (select payment_id, uuid_hash_extended(campaign_id, 0) as campaign, currency, amount_minor as amount,
+                           tip_minor as tip, tip_minor + covered_fee_minor as extras, captured_minor as captured,
+                           refunded_minor + disputed_minor as gone, disputed_minor as disputed
+                    from payment.payments) parts offset 0) p
         left join (select payment_id, pg_temp.total(amount_minor) filter (where status = 'lost') as lost,
                           pg_temp.total(withdrawn_minor) filter (where status <> 'lost') as held
                    from payment.disputes group by payment_id) d using (payment_id)

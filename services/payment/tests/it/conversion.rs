@@ -3,14 +3,15 @@
 use chrono::{DateTime, Utc};
 use common::{
     events::Capture,
-    ids::{CampaignId, ContactId, PledgeId},
-    money::{Currency, Extras, Money},
+    money::{Currency, Money},
     payment::State,
 };
 use payment::domain::{
-    Account, DisputeStatus, Effect, Entered, File, Fit, Kind, Look, Movement, Origin, Payment,
+    Account, DisputeStatus, Effect, Entered, File, Fit, Kind, Look, Movement, Payment,
     SeenDispute, Settled, Unread, fit,
 };
+
+use crate::ruling::opened;
 
 fn now() -> DateTime<Utc> {
     DateTime::UNIX_EPOCH
@@ -18,20 +19,7 @@ fn now() -> DateTime<Utc> {
 
 /// A captured payment of 2500 yen.
 fn payment() -> Payment {
-    let origin = Origin {
-        pledge_id: PledgeId::new(),
-        campaign_id: CampaignId::new(),
-        donor_id: None,
-        donor_ref: "ref".to_owned(),
-        contact_id: ContactId::new(),
-        amount: Money::new(2500, Currency::JPY),
-        extras: Extras::default(),
-        capture: Capture::Automatic,
-        expires_at: now(),
-        traceparent: None,
-    };
-    let (mut payment, _) = Payment::first(origin, now());
-    payment.provider_ref = Some("pi_1".to_owned());
+    let mut payment = opened(Money::new(2500, Currency::JPY), Capture::Automatic);
     payment.state = State::Captured;
     (payment.authorized, payment.captured) = (2500, 2500);
     payment

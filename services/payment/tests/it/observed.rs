@@ -3,11 +3,12 @@
 use chrono::{DateTime, Utc};
 use common::{
     events::Capture,
-    ids::{CampaignId, ContactId, PledgeId},
-    money::{Currency, Extras, Money},
+    money::{Currency, Money},
     payment::State,
 };
-use payment::domain::{Ending, Observation, Origin, Outcome, Payment, Seen, observe};
+use payment::domain::{Ending, Observation, Outcome, Payment, Seen, observe};
+
+use crate::ruling::opened;
 
 const STATUSES: [&str; 8] = [
     "requires_payment_method",
@@ -26,21 +27,7 @@ fn now() -> DateTime<Utc> {
 
 /// A payment of 25 dollars with the intent `pi_1`.
 fn payment(state: State) -> Payment {
-    let origin = Origin {
-        pledge_id: PledgeId::new(),
-        campaign_id: CampaignId::new(),
-        donor_id: None,
-        donor_ref: "ref".to_owned(),
-        contact_id: ContactId::new(),
-        amount: Money::new(2500, Currency::USD),
-        extras: Extras::default(),
-        capture: Capture::Manual,
-        expires_at: now(),
-        traceparent: None,
-    };
-    let (mut payment, _) = Payment::first(origin, now());
-    payment.provider_ref = Some("pi_1".to_owned());
-    payment.outcome = Outcome::Known;
+    let mut payment = opened(Money::new(2500, Currency::USD), Capture::Manual);
     payment.state = state;
     match state {
         State::Pending | State::Failed | State::Expired | State::Cancelled => {}

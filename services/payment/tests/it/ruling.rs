@@ -13,17 +13,17 @@ fn now() -> DateTime<Utc> {
     DateTime::UNIX_EPOCH
 }
 
-/// A payment of 25 dollars whose intent `pi_1` was opened.
-fn payment() -> Payment {
+/// A payment whose intent `pi_1` was opened.
+pub fn opened(amount: Money, capture: Capture) -> Payment {
     let origin = Origin {
         pledge_id: PledgeId::new(),
         campaign_id: CampaignId::new(),
         donor_id: None,
         donor_ref: "ref".to_owned(),
         contact_id: ContactId::new(),
-        amount: Money::new(2500, Currency::USD),
+        amount,
         extras: Extras::default(),
-        capture: Capture::Automatic,
+        capture,
         expires_at: now(),
         traceparent: None,
     };
@@ -31,6 +31,11 @@ fn payment() -> Payment {
     payment.provider_ref = Some("pi_1".to_owned());
     payment.outcome = Outcome::Known;
     payment
+}
+
+/// One of 25 dollars.
+fn payment() -> Payment {
+    opened(Money::new(2500, Currency::USD), Capture::Automatic)
 }
 
 fn news(payment: &Payment, what: What) -> News {

@@ -5,10 +5,12 @@ use common::{
     ids::PaymentId,
     payment::State,
 };
-use serde_json::{Value, json};
-use testkit::eventually;
+use serde_json::json;
 
-use crate::helpers::{Made, Service};
+use crate::{
+    helpers::{Made, Service},
+    timeline::until_steps,
+};
 
 /// A snapshot of the n-th try of a pledge, `version` minutes from now.
 fn of_try(
@@ -29,14 +31,6 @@ fn of_try(
         occurred_at: service.clock.now() + chrono::Duration::minutes(version),
         ..service.snapshot(made.id, kind, state, version)
     }
-}
-
-async fn until_steps(service: &Service, made: &Made, count: usize) -> Value {
-    eventually("the story has all its steps", async || {
-        let story = service.page(made, "/timeline").await;
-        (story["steps"].as_array().expect("steps").len() == count).then_some(story)
-    })
-    .await
 }
 
 /// All orders of four.

@@ -36,7 +36,7 @@ async fn tell(service: &Service, event: &PaymentEvent) {
     }
 }
 
-async fn until_steps(service: &Service, made: &Made, count: usize) -> Value {
+pub async fn until_steps(service: &Service, made: &Made, count: usize) -> Value {
     eventually("the story has all its steps", async || {
         let story = service.page(made, "/timeline").await;
         (story["steps"].as_array().expect("steps").len() == count).then_some(story)
