@@ -7,8 +7,8 @@ use common::{
     payment::State,
 };
 use payment::domain::{
-    Account, DisputeStatus, Effect, Entered, File, Fit, Kind, Look, Movement, Payment,
-    SeenDispute, Settled, Unread, fit,
+    Account, DisputeStatus, Effect, Entered, File, Fit, Kind, Look, Movement, Payment, SeenDispute,
+    Settled, Unread, fit,
 };
 
 use crate::ruling::opened;

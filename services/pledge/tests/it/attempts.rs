@@ -5,6 +5,7 @@ use common::{
     ids::PaymentId,
     payment::State,
 };
+use futures::future::join_all;
 use serde_json::json;
 
 use crate::{
@@ -49,7 +50,7 @@ fn orders() -> Vec<[usize; 4]> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_gift_that_is_revived_after_a_second_try_has_ended_is_given_in_any_order_of_the_news() {
     let service = Service::start().await;
-    for order in orders() {
+    let each = orders().into_iter().map(async |order| {
         let made = service.made(&service.body()).await;
         let news = [
             of_try(&service, &made, 1, 2, Kind::Expired, State::Expired),
@@ -80,13 +81,14 @@ async fn a_gift_that_is_revived_after_a_second_try_has_ended_is_given_in_any_ord
         }
         let page = service.until_status(&made, "REFUNDED").await;
         assert_eq!(page["refunded"]["amount"], 2500);
-    }
+    });
+    join_all(each).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn money_of_an_earlier_try_that_goes_back_leaves_the_gift_and_its_receipt_with_the_later() {
     let service = Service::start().await;
-    for order in orders() {
+    let each = orders().into_iter().map(async |order| {
         let made = service.made(&service.body()).await;
         let news = [
             of_try(&service, &made, 1, 2, Kind::Expired, State::Expired),
@@ -112,7 +114,8 @@ async fn money_of_an_earlier_try_that_goes_back_leaves_the_gift_and_its_receipt_
             json!(news[3].payment_id),
             "{order:?}"
         );
-    }
+    });
+    join_all(each).await;
     let numbers: Vec<i64> = sqlx::query_scalar("select number from receipts order by number")
         .fetch_all(&service.database.pool())
         .await

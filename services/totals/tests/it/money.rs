@@ -310,9 +310,10 @@ async fn money_of_another_currency_is_set_aside_and_its_neighbours_count() {
 async fn a_message_that_is_no_event_does_not_stop_the_others() {
     let service = Service::start().await;
     let gift = Gift::new(CampaignId::new(), 100);
-    // An empty payload is what one that is null is read as.
+    // One without a payload deletes what it is about, which means nothing here and is passed over.
+    service.publish_raw(topics::PAYMENT.name, b"").await;
     let huge = vec![b'x'; 999_900];
-    let payloads: [&[u8]; 6] = [b"", b"{}", b"null", b"\xff\xfe\x00{", b"[[[[", &huge];
+    let payloads: [&[u8]; 5] = [b"{}", b"null", b"\xff\xfe\x00{", b"[[[[", &huge];
     for payload in payloads {
         service.publish_raw(topics::PAYMENT.name, payload).await;
     }
