@@ -125,3 +125,19 @@ async fn money_of_an_earlier_try_that_goes_back_leaves_the_gift_and_its_receipt_
         "each payment that took money has its receipt"
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_try_that_is_not_shown_is_not_forgotten_when_the_shown_one_ends() {
+    let service = Service::start().await;
+    let made = service.made(&service.body()).await;
+    let held = of_try(&service, &made, 1, 2, Kind::Authorized, State::Authorized);
+    let back = of_try(&service, &made, 2, 3, Kind::Refunded, State::Refunded);
+    let lapsed = of_try(&service, &made, 1, 3, Kind::Expired, State::Expired);
+    service.hear(&held).await;
+    service.until_status(&made, "AUTHORIZED").await;
+    service.hear(&back).await;
+    until_steps(&service, &made, 3).await;
+    assert_eq!(service.page(&made, "").await["status"], "AUTHORIZED");
+    service.hear(&lapsed).await;
+    service.until_status(&made, "REFUNDED").await;
+}

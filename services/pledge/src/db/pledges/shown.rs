@@ -50,7 +50,7 @@ pub async fn show(
     .bind(&ids)
     .fetch_all(&mut **tx)
     .await?;
-    let mut others = others(tx, told, &standing).await?;
+    let mut others = others(tx, &ids).await?;
     let mut shown: Vec<(Uuid, Attempt, bool)> = Vec::with_capacity(standing.len());
     let mut hidden: Vec<(Uuid, Attempt)> = Vec::new();
     for before in &standing {
@@ -97,31 +97,16 @@ pub async fn show(
     rows.into_iter().map(Pledge::try_from).collect()
 }
 
-/// The payments that these pledges do not show. Most pledges have one payment, and are not asked about.
-async fn others(
-    tx: &mut Tx,
-    told: &BTreeMap<PledgeId, Vec<Attempt>>,
-    standing: &[Known],
-) -> Result<BTreeMap<Uuid, Attempts>, sqlx::Error> {
-    let has_more = |known: &&Known| {
-        let told = told.get(&known.pledge_id.into()).into_iter().flatten();
-        known.attempt > 1 || told.into_iter().any(|attempt| attempt.number > 1)
-    };
-    let ids: Vec<Uuid> = standing
-        .iter()
-        .filter(has_more)
-        .map(|known| known.pledge_id)
-        .collect();
-    let mut others: BTreeMap<Uuid, Attempts> = BTreeMap::new();
-    if ids.is_empty() {
-        return Ok(others);
-    }
+/// The payments that these pledges do not show; most pledges have none. Asked after their locks are held, for a replica may
+/// have kept one while we waited.
+async fn others(tx: &mut Tx, ids: &[Uuid]) -> Result<BTreeMap<Uuid, Attempts>, sqlx::Error> {
     let rows: Vec<Known> = sqlx::query_as(
         "select pledge_id, attempt, version, status, refunded_minor from other_attempts where pledge_id = any($1)",
     )
-    .bind(&ids)
+    .bind(ids)
     .fetch_all(&mut **tx)
     .await?;
+    let mut others: BTreeMap<Uuid, Attempts> = BTreeMap::new();
     for row in rows {
         others
             .entry(row.pledge_id)
