@@ -1,10 +1,11 @@
 //! A bench that witnesses' statements are laid out on: a session of PostgreSQL, with what they say in temporary tables
 //! beside the services' own. Two are at work at the same time, and see the same moment.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use anyhow::{Context, Result};
 use sqlx::{Connection, PgConnection};
+use uuid::Uuid;
 
 use super::Finding;
 
@@ -17,6 +18,7 @@ const PIECE: usize = 1 << 20;
 /// A session of the database under audit.
 pub(super) struct Bench {
     connection: PgConnection,
+    counted: HashMap<&'static str, i64>,
 }
 
 impl Bench {
@@ -27,10 +29,14 @@ impl Bench {
             .context("cannot reach the database")?;
         // The two sessions are all the parallelism that two processors can use.
         let settings = "set application_name = 'audit'; set statement_timeout = 0; set jit = off;
-            set max_parallel_workers_per_gather = 0; set work_mem = '512MB'; set temp_buffers = '128MB'; set timezone = 'UTC'";
+            set max_parallel_workers_per_gather = 0; set work_mem = '512MB'; set temp_buffers = '384MB'; set timezone = 'UTC'";
         run(&mut connection, settings).await?;
         run(&mut connection, include_str!("tables.sql")).await?;
-        Ok(Self { connection })
+        let counted = HashMap::new();
+        Ok(Self {
+            connection,
+            counted,
+        })
     }
 
     /// Fills a temporary table with rows in the text form of `copy`: `into` names it and its columns.
@@ -75,7 +81,7 @@ impl Bench {
     async fn begin(&mut self) -> Result<()> {
         run(
             &mut self.connection,
-            "analyze told_payment; analyze told_pledge; analyze told_contact; analyze psp_intents; analyze psp_acked; analyze mails",
+            "analyze psp_intents; analyze psp_acked; analyze mails",
         )
         .await?;
         // Several statements in one message are one transaction, so this one goes by itself.
@@ -83,10 +89,27 @@ impl Bench {
         run(&mut self.connection, begin).await
     }
 
-    /// One number.
+    /// One number, which is asked for once: nothing changes on a bench that is frozen.
     pub(super) async fn count(&mut self, sql: &'static str) -> Result<i64> {
+        if let Some(counted) = self.counted.get(sql) {
+            return Ok(*counted);
+        }
         let counted = sqlx::query_scalar(sql).fetch_one(&mut self.connection);
-        counted.await.with_context(|| sql.to_owned())
+        let counted = counted.await.with_context(|| sql.to_owned())?;
+        self.counted.insert(sql, counted);
+        Ok(counted)
+    }
+
+    /// Ids.
+    pub(super) async fn ids(&mut self, sql: &'static str) -> Result<Vec<Uuid>> {
+        let ids = sqlx::query_scalar(sql).fetch_all(&mut self.connection);
+        ids.await.with_context(|| sql.to_owned())
+    }
+
+    /// Ids with their versions.
+    pub(super) async fn versions(&mut self, sql: &'static str) -> Result<Vec<(Uuid, i64)>> {
+        let versions = sqlx::query_as(sql).fetch_all(&mut self.connection);
+        versions.await.with_context(|| sql.to_owned())
     }
 
     /// What a statement that gives ids finds, if it gives any.

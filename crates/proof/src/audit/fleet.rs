@@ -82,6 +82,7 @@ impl Held {
             run_dir: run_dir.to_owned(),
             ports: BackendPorts::free()?,
             durable: true,
+            brief: true,
             kafka_heap_mb: 256,
             password: Some(secrets.postgres),
             attach,

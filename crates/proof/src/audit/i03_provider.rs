@@ -2,10 +2,10 @@
 
 use anyhow::Result;
 
-use super::{Verdict, bench::Bench, provider::Size};
+use super::{Finding, Verdict, bench::Bench, provider::Ledger};
 
 /// Looks at every intent of the provider's, and at every payment.
-pub(super) async fn examine(bench: &mut Bench, provider: Size) -> Result<Verdict> {
+pub(super) async fn examine(bench: &mut Bench, provider: &Ledger) -> Result<Verdict> {
     let payments = bench.count("select count(*) from payment.payments").await?;
     let suspended = bench.count(SUSPENDED).await?;
     let mut verdict = Verdict::new("I3", "each charge is recorded once, with its amount").compared(
@@ -14,9 +14,15 @@ pub(super) async fn examine(bench: &mut Bench, provider: Size) -> Result<Verdict
             provider.intents, provider.refunds, provider.disputes, provider.lines
         ),
     );
+    verdict.extend(Finding::of(
+        "payments with more than one intent",
+        provider.opened_twice.clone(),
+    ));
+    verdict.extend(Finding::of(
+        "pledges that were charged more than once",
+        provider.charged_twice.clone(),
+    ));
     for (what, sql) in [
-        ("payments with more than one intent", TWICE_OPENED),
-        ("pledges that were charged more than once", TWICE_CHARGED),
         (
             "refunds that only one side knows, or were only promised",
             REFUND_OTHERWISE,
@@ -42,14 +48,6 @@ pub(super) async fn examine(bench: &mut Bench, provider: Size) -> Result<Verdict
 /// Charges that are booked to nobody until a person decides.
 const SUSPENDED: &str =
     "select count(*) from payment.exceptions where kind = 'SUSPENSE' and closed_at is null";
-
-const TWICE_OPENED: &str = "
-    select payment_id::text from psp_intents where payment_id is not null
-    group by payment_id having count(*) > 1 order by 1";
-
-const TWICE_CHARGED: &str = "
-    select pledge_id::text from psp_intents where pledge_id is not null and taken > refunded
-    group by pledge_id having count(*) > 1 order by 1";
 
 /// What waits in suspense is what the provider took, and it is booked nowhere else; back it went at the provider, too,
 /// unless it is in suspense once more since.

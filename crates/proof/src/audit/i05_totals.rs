@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use anyhow::Result;
 use common::events::topics::PAYMENT;
 
-use super::{Verdict, bench::Bench, topics::Topics};
+use super::{Verdict, bench::Bench, told::Topics};
 
 /// Adds up the payments as their service has them, and as their topic tells.
 pub(super) async fn examine(bench: &mut Bench, topics: Option<&Topics>) -> Result<Verdict> {
@@ -30,8 +30,8 @@ pub(super) async fn examine(bench: &mut Bench, topics: Option<&Topics>) -> Resul
         verdict.extend(bench.find(what, FROM_LEDGER).await?);
         compared += " and the ledger";
     }
-    if topics.is_some_and(|topics| topics.remembers(&PAYMENT)) {
-        let told = bench.count("select count(*) from told_payment").await?;
+    if let Some(topics) = topics.filter(|topics| topics.remembers(PAYMENT.name)) {
+        let told = topics.newest(&PAYMENT).len();
         let what = "campaigns whose total is not the sum of what the topic tells";
         verdict.extend(bench.find(what, FROM_TOPIC).await?);
         _ = write!(compared, " and {told} snapshots");
@@ -49,12 +49,12 @@ const FROM_PAYMENTS: &str = "
         from payment.payments
     ), sums as (
         select campaign_id, currency,
-               coalesce(sum(amount - extras) filter (where state = 'PENDING'), 0) as pledged,
-               coalesce(sum(pg_temp.gift(authorized, amount, extras) - pg_temp.gift(captured, amount, extras))
+               coalesce(pg_temp.total(amount - extras) filter (where state = 'PENDING'), 0) as pledged,
+               coalesce(pg_temp.total(pg_temp.gift(authorized, amount, extras) - pg_temp.gift(captured, amount, extras))
                         filter (where state = 'AUTHORIZED'), 0) as authorized,
-               sum(pg_temp.gift(captured, amount, extras)) as captured,
-               sum(pg_temp.gift(refunded, amount, extras)) as refunded,
-               sum(pg_temp.gift(gone, amount, extras) - pg_temp.gift(refunded, amount, extras)) as disputed
+               pg_temp.total(pg_temp.gift(captured, amount, extras)) as captured,
+               pg_temp.total(pg_temp.gift(refunded, amount, extras)) as refunded,
+               pg_temp.total(pg_temp.gift(gone, amount, extras) - pg_temp.gift(refunded, amount, extras)) as disputed
         from parts group by campaign_id, currency
     )
     select coalesce(s.campaign_id, t.campaign_id)::text
@@ -79,7 +79,7 @@ const FROM_TOPIC: &str = "
 /// Corrections are money that no payment explains.
 const FROM_LEDGER: &str = "
     with owed as (
-        select campaign_id, currency, -sum(amount_minor) as owed
+        select campaign_id, currency, -pg_temp.total(amount_minor) as owed
         from (select campaign_id, currency, amount_minor from payment.ledger_entries where account = 'campaign_payable'
               union all
               select e.campaign_id, e.currency, -e.amount_minor
@@ -130,8 +130,8 @@ const CONTAINED: &str = "
 
 const MOVES: &str = "
     with sums as (
-        select campaign_id, generation, sum(pledged) as pledged, sum(authorized) as authorized,
-               sum(captured) as captured, sum(refunded) as refunded, sum(disputed) as disputed
+        select campaign_id, generation, pg_temp.total(pledged) as pledged, pg_temp.total(authorized) as authorized,
+               pg_temp.total(captured) as captured, pg_temp.total(refunded) as refunded, pg_temp.total(disputed) as disputed
         from totals.totals_moves group by campaign_id, generation
     )
     select t.campaign_id::text

@@ -2,10 +2,10 @@
 
 use anyhow::Result;
 
-use super::{Verdict, bench::Bench, provider::Size};
+use super::{Verdict, bench::Bench, provider::Ledger};
 
 /// Looks at what the provider delivered, and at what that did.
-pub(super) async fn examine(bench: &mut Bench, provider: Size) -> Result<Verdict> {
+pub(super) async fn examine(bench: &mut Bench, provider: &Ledger) -> Result<Verdict> {
     let kept = bench
         .count("select count(*) from payment.webhook_events")
         .await?;

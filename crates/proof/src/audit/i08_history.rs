@@ -27,9 +27,11 @@ pub(super) async fn examine(bench: &mut Bench) -> Result<Verdict> {
 const HISTORIES: &str = "
     with told as materialized (
         select payment_id,
-               string_agg(from_state || ' ' || to_state || ' ' || version || case when implied then ' implied' else '' end,
-                          ',' order by id) as story
-        from payment.payment_transitions group by payment_id
+               string_agg(case when implied then from_state || ' ' || to_state || ' ' || version || ' implied'
+                               else from_state || ' ' || to_state || ' ' || version end, ',') as story
+        from (select payment_id, from_state, to_state, version, implied from payment.payment_transitions
+              order by payment_id, id offset 0) steps
+        group by payment_id
     ), stories as (
         select story, bool_or(leaps) as leaps, not bool_and(is_legal) as is_illegal, bool_or(returns) as returns,
                max(to_state) filter (where is_last) as ends_as,

@@ -28,6 +28,7 @@ mod provider;
 mod report;
 mod sources;
 mod sums;
+mod told;
 mod topics;
 
 use std::time::Instant;
@@ -81,7 +82,7 @@ pub async fn audit(sources: &Sources) -> Result<Report> {
 
 /// What those outside say: the provider, the mailbox, and the donors.
 struct Outside {
-    provider: provider::Size,
+    provider: provider::Ledger,
     mailbox: Option<mailbox::Mailbox>,
     journal: Option<journal::Size>,
 }
@@ -113,8 +114,8 @@ impl Outside {
         Ok(vec![
             i01_acknowledged::examine(bench, self.journal).await?,
             i02_refused::examine(bench, self.journal).await?,
-            i03_provider::examine(bench, self.provider).await?,
-            i07_once::examine(bench, self.provider).await?,
+            i03_provider::examine(bench, &self.provider).await?,
+            i07_once::examine(bench, &self.provider).await?,
             i08_history::examine(bench).await?,
             i09_consumed::examine(bench, sources).await?,
             i10_thanks::examine(bench, self.mailbox).await?,
@@ -123,7 +124,7 @@ impl Outside {
     }
 }
 
-async fn lay_out_topics(bench: &mut Bench, sources: &Sources) -> Result<Option<topics::Topics>> {
+async fn lay_out_topics(bench: &mut Bench, sources: &Sources) -> Result<Option<told::Topics>> {
     let Some(brokers) = &sources.brokers else {
         return Ok(None);
     };

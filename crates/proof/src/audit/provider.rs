@@ -1,13 +1,13 @@
 //! The provider's own ledger: a file to which its simulator appends a line for each fact before it answers.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use foldhash::HashMap;
 use serde::Deserialize;
 use uuid::Uuid;
 
@@ -16,9 +16,9 @@ use super::bench::Bench;
 /// What tells that the money of an intent was taken.
 const TAKEN: &str = "payment_intent.succeeded";
 
-/// How much was read.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Size {
+/// How much was read, and what the ledger tells by itself.
+#[derive(Debug)]
+pub(super) struct Ledger {
     /// Lines of the file.
     pub(super) lines: u64,
     /// Intents.
@@ -29,19 +29,27 @@ pub(super) struct Size {
     pub(super) disputes: usize,
     /// Events that we acknowledged.
     pub(super) acked: usize,
+    /// Payments of ours with more than one intent.
+    pub(super) opened_twice: Vec<String>,
+    /// Pledges of ours of which more than one intent has taken money that was not given back.
+    pub(super) charged_twice: Vec<String>,
 }
 
 /// Lays the ledger out on the bench.
-pub(super) async fn lay_out(bench: &mut Bench, path: &Path) -> Result<Size> {
+pub(super) async fn lay_out(bench: &mut Bench, path: &Path) -> Result<Ledger> {
     let path = path.to_owned();
     let read = tokio::task::spawn_blocking(move || read(&path));
     let said = read.await??;
-    let size = Size {
+    let intents = || said.intents.values();
+    let kept = |one: &&Intent| one.taken > sum(&one.refunds, "succeeded");
+    let ledger = Ledger {
         lines: said.lines,
         intents: said.intents.len(),
-        refunds: said.intents.values().map(|one| one.refunds.len()).sum(),
-        disputes: said.intents.values().map(|one| one.disputes.len()).sum(),
+        refunds: intents().map(|one| one.refunds.len()).sum(),
+        disputes: intents().map(|one| one.disputes.len()).sum(),
         acked: said.acked.len(),
+        opened_twice: twice(intents().filter_map(|one| one.payment_id)),
+        charged_twice: twice(intents().filter(kept).filter_map(|one| one.pledge_id)),
     };
     let into = "copy psp_intents (intent, payment_id, pledge_id, currency, status, held, taken, refunded, disputed,
                 told_by) from stdin";
@@ -61,7 +69,7 @@ pub(super) async fn lay_out(bench: &mut Bench, path: &Path) -> Result<Size> {
     bench.fill(into, disputes).await?;
     let into = "copy psp_acked (event) from stdin";
     bench.fill(into, said.acked.into_iter()).await?;
-    Ok(size)
+    Ok(ledger)
 }
 
 /// What a piece of the file says.
@@ -295,6 +303,15 @@ impl Part<'_> {
 fn sum(parts: &[Back], status: &str) -> i64 {
     let counted = parts.iter().filter(|part| part.status == status);
     counted.map(|part| part.amount).sum()
+}
+
+/// What is there more than once.
+fn twice(ids: impl Iterator<Item = Uuid>) -> Vec<String> {
+    let mut ids: Vec<Uuid> = ids.collect();
+    ids.sort_unstable();
+    let same = ids.chunk_by(|one, next| one == next);
+    let twice = same.filter(|same| same.len() > 1);
+    twice.map(|same| same[0].to_string()).collect()
 }
 
 fn uuid(text: Option<&str>) -> Option<Uuid> {

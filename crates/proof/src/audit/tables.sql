@@ -32,14 +32,6 @@ create temp table psp_disputes (
 -- The provider's events that were answered with 2xx.
 create temp table psp_acked (event text not null);
 
--- The newest version of each aggregate that a topic holds.
-create temp table told_payment (id uuid not null, version bigint not null);
-create temp table told_pledge (like told_payment);
-create temp table told_user (like told_payment);
-create temp table told_campaign (like told_payment);
-create temp table told_contact (like told_payment);
-create temp table told_totals (like told_payment);
-
 -- What the newest snapshots of a campaign's payments in their topic add up to.
 create temp table told_sums (
     campaign_id uuid   not null,

@@ -186,6 +186,7 @@ fn start_backends(
         run_dir: run_dir.to_owned(),
         ports,
         durable: true,
+        brief: false,
         kafka_heap_mb: if args.release { 512 } else { 256 },
         password: Some(secrets.postgres),
         attach,

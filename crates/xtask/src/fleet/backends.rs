@@ -44,6 +44,8 @@ pub struct BackendOptions {
     pub ports: BackendPorts,
     /// Whether an acknowledged write survives a power cut. Tests that throw the data away need not wait for the disk.
     pub durable: bool,
+    /// Whether they end before Java's second compiler would pay for itself.
+    pub brief: bool,
     /// Kafka's heap, in MB.
     pub kafka_heap_mb: u32,
     /// The password of PostgreSQL's superuser; without one, every local user is let in.
@@ -59,6 +61,7 @@ impl BackendOptions {
             run_dir,
             ports: BackendPorts::free()?,
             durable: false,
+            brief: true,
             kafka_heap_mb: 256,
             password: None,
             attach: Attach::default(),

@@ -47,8 +47,8 @@ pub(super) fn prepare(options: &BackendOptions) -> Result<Server> {
     Ok(server)
 }
 
-/// A small heap and one collector thread leave the processors to the services. Tests are over before the second
-/// compiler pays for itself, and a broker without it is ready in half the time.
+/// A small heap and one collector thread leave the processors to the services. A broker without the second compiler is
+/// ready in half the time.
 fn java_arguments(options: &BackendOptions, jars: &Path) -> Vec<String> {
     let mut args = vec![
         format!("-Xmx{}m", options.kafka_heap_mb),
@@ -60,7 +60,7 @@ fn java_arguments(options: &BackendOptions, jars: &Path) -> Vec<String> {
         "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn".to_owned(),
         "-Dorg.slf4j.simpleLogger.showDateTime=true".to_owned(),
     ];
-    if !options.durable {
+    if options.brief {
         args.push("-XX:TieredStopAtLevel=1".to_owned());
     }
     args.extend(["-cp".to_owned(), format!("{}/*", jars.display())]);
