@@ -65,14 +65,15 @@ const SUSPENDED_OTHERWISE: &str = "
                            where l.payment_id = s.payment_id and l.effect = 'suspense' and l.set_id > s.set_id))
     order by 1";
 
-/// Late money that does not revive its payment goes back once, whatever becomes of that refund at the bank.
+/// Late money that does not revive its payment goes back once, whatever becomes of that refund at the bank, unless the bank
+/// of its donor takes it.
 const LATE_STAYS: &str = "
     select p.payment_id::text
     from payment.late_captures l join payment.payments p using (payment_id)
     where l.decision = 'REFUND' and p.captured_minor > p.refunded_minor + p.disputed_minor
       and not exists (select from payment.refunds r where r.payment_id = p.payment_id and r.cause = 'LATE_CAPTURE')
       and not exists (select from payment.disputes d
-                      where d.payment_id = p.payment_id and d.status not in ('won', 'lost', 'warning_closed'))
+                      where d.payment_id = p.payment_id and d.status not in ('won', 'warning_closed'))
     order by 1";
 
 /// Each intent with the payment that it names, and that names it. A charge that names no payment of ours is parked, and
@@ -145,7 +146,8 @@ const DISPUTE_OTHERWISE: &str = "
     where b.dispute is null or d.dispute_id is null or b.amount <> d.amount_minor or b.status <> d.status
     order by 1";
 
-/// The rule gives back once, whatever becomes of that refund at the bank; money in a dispute is the bank's to decide.
+/// The rule gives back once, whatever becomes of that refund at the bank. Money in a dispute is the bank's to decide, and of
+/// a charge that a bank took back the provider refunds nothing more, even where that was only a part of it.
 const STAYS: &str = "
     select p.payment_id::text
     from payment.payments p
@@ -156,5 +158,5 @@ const STAYS: &str = "
       and not exists (select from payment.refund_batches b
                       where b.campaign_id = p.campaign_id and b.state in ('AWAITING_APPROVAL', 'PAUSED'))
       and not exists (select from payment.disputes d
-                      where d.payment_id = p.payment_id and d.status not in ('won', 'lost', 'warning_closed'))
+                      where d.payment_id = p.payment_id and d.status not in ('won', 'warning_closed'))
     order by 1";

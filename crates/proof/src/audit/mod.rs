@@ -2,9 +2,9 @@
 //!
 //! Each compares witnesses that know of each other only by what the services did: the provider's own ledger, the
 //! databases, the topics, the mailbox, the logs, and the journal of what clients were told. The provider's ledger and
-//! the topics are read once and laid out on benches, as temporary tables beside the services' own; the comparisons are
-//! then statements over whole tables, in two read-only transactions that see the same moment. Nothing of the fleet is
-//! changed.
+//! the topics are read once. What has to be compared with more than one table is laid out on benches, as temporary tables
+//! beside the services' own; the comparisons are then statements over whole tables, in two read-only transactions that see
+//! the same moment. Nothing of the fleet is changed.
 
 mod bench;
 mod fleet;

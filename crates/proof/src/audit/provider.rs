@@ -207,9 +207,13 @@ fn read(path: &Path) -> Result<Said> {
         });
         joined.collect()
     });
-    let mut whole = Said::default();
+    let mut whole: Option<Said> = None;
     for piece in said {
         let piece = piece.with_context(|| format!("cannot read {}", path.display()))?;
+        let Some(whole) = &mut whole else {
+            whole = Some(piece);
+            continue;
+        };
         whole.lines += piece.lines;
         whole.acked.extend(piece.acked);
         for (id, newer) in piece.intents {
@@ -218,7 +222,7 @@ fn read(path: &Path) -> Result<Said> {
             *known = Intent { told_by, ..newer };
         }
     }
-    Ok(whole)
+    Ok(whole.unwrap_or_default())
 }
 
 /// Reads the lines that begin in a part of the file.

@@ -2,7 +2,7 @@
 
 use std::{fs, path::PathBuf};
 
-use chassis::kafka::{Config, Kafka, Record};
+use chassis::kafka::{Config, Kafka, Record, Topic};
 use proof::{
     audit::{Report, audit},
     journal::{Entry, Journal, Kind, Outcome},
@@ -12,6 +12,7 @@ use rdkafka::{
     admin::{AdminClient, AdminOptions},
     client::DefaultClientContext,
     consumer::{BaseConsumer, CommitMode, Consumer},
+    error::RDKafkaErrorCode,
 };
 use serde_json::json;
 use sqlx::{Connection, PgConnection};
@@ -355,10 +356,79 @@ fn a_refused_message_and_a_group_that_is_behind_are_found() {
             format!("{prefix}cfa.payment.events.v1"),
             format!("{prefix}totals"),
         );
-        let end = commit(&brokers, &group, &topic, 0);
+        let end = commit(&brokers, &group, &topic, 0).await;
         breaks(&copy.audit().await, "I9", "a group that is behind");
-        commit(&brokers, &group, &topic, end);
+        commit(&brokers, &group, &topic, end).await;
         holds(&copy.audit().await);
+    });
+}
+
+#[test]
+fn a_topic_that_contradicts_itself_is_found() {
+    at_rest(async |world, past| {
+        let mut copy = world.copy();
+        let brokers = copy.sources.brokers.clone().expect("a broker");
+        // Topics of its own, in which everything else is missing: what is looked for here are the findings.
+        copy.sources.topic_prefix = format!("{}.", Uuid::now_v7().simple());
+        let told = |key: &str, version: i64, event: Uuid| Record {
+            topic: "cfa.pledge.events.v1".to_owned(),
+            key: key.to_owned(),
+            payload: json!({ "version": version }).to_string().into_bytes(),
+            headers: vec![("ce_id".to_owned(), event.to_string())],
+        };
+        let [sound, twofold, back, gap] = std::array::from_fn(|_| Uuid::now_v7().to_string());
+        let (first, second) = (Uuid::now_v7(), Uuid::now_v7());
+        let records = vec![
+            told(&sound, 1, first),
+            told(&sound, 2, second),
+            told(&sound, 1, first),
+            told(&twofold, 1, first),
+            told(&twofold, 1, second),
+            told(&back, 2, first),
+            told(&back, 1, second),
+            told(&gap, 1, first),
+            told(&gap, 3, second),
+            told("nobody", 1, first),
+        ];
+        publish(&brokers, &copy.sources.topic_prefix, records).await;
+        let report = copy.audit().await;
+        let verdict = report
+            .verdicts
+            .iter()
+            .find(|verdict| verdict.invariant == "I6");
+        let verdict = verdict.expect("a verdict on the topics");
+        let ids = |what: &str| {
+            let finding = verdict.findings.iter().find(|one| one.what == what);
+            finding.map_or(&[][..], |one| &one.ids)
+        };
+        let pledge = |id: &str| vec![format!("cfa.pledge.events.v1/{id}")];
+        for (what, expected) in [
+            (
+                "versions that two events tell of",
+                pledge(&format!("{twofold}@1")),
+            ),
+            (
+                "aggregates that went back to an older version",
+                pledge(&back),
+            ),
+            ("aggregates of which a version was not told", pledge(&gap)),
+            ("records that say nothing", pledge("0@9")),
+        ] {
+            assert_eq!(ids(what), expected, "{what}\n{report}");
+        }
+        assert!(
+            verdict
+                .compared
+                .starts_with("10 records (1 of them copies) of 4 "),
+            "{report}"
+        );
+        let untold = ids("pledges that are told otherwise than they are");
+        assert!(
+            [&sound, &past.paid.id].iter().all(|id| untold.contains(id)),
+            "{report}"
+        );
+        let unheard = ids("contacts that nobody was told of");
+        assert!(!unheard.is_empty(), "{report}");
     });
 }
 
@@ -598,7 +668,8 @@ pub fn written(world: &World, name: &str, lines: &[&str]) -> PathBuf {
     path
 }
 
-async fn poison(brokers: &str, prefix: &str) {
+/// Sends records to the pledges' topic or what was refused of it; both are made where there are none.
+async fn publish(brokers: &str, prefix: &str, records: Vec<Record>) {
     let kafka = Kafka::new(&Config {
         brokers: brokers.to_owned(),
         client_id: "test".to_owned(),
@@ -610,15 +681,24 @@ async fn poison(brokers: &str, prefix: &str) {
         backoff: std::time::Duration::from_millis(100),
         silence: std::time::Duration::from_mins(1),
     });
+    let topic = Topic {
+        name: "cfa.pledge.events.v1",
+        compacted: false,
+    };
+    kafka.create(&[topic]).await.expect("a topic");
+    let producer = kafka.producer().expect("a producer");
+    let sent = producer.send_all(records).await;
+    assert!(sent.iter().all(Result::is_ok), "{sent:?}");
+}
+
+async fn poison(brokers: &str, prefix: &str) {
     let record = Record {
         topic: "cfa.pledge.events.v1.dlq".to_owned(),
         key: "poison".to_owned(),
         payload: b"{}".to_vec(),
         headers: Vec::new(),
     };
-    let producer = kafka.producer().expect("a producer");
-    let sent = producer.send_all(vec![record]).await;
-    assert!(sent.iter().all(Result::is_ok), "{sent:?}");
+    publish(brokers, prefix, vec![record]).await;
 }
 
 /// Removes every record of a topic with one partition.
@@ -635,8 +715,9 @@ async fn clear(brokers: &str, topic: &str) {
     gone.expect("the records can be removed");
 }
 
-/// Commits an offset for a group without members, and gives the one before.
-fn commit(brokers: &str, group: &str, topic: &str, to: i64) -> i64 {
+/// Commits an offset for a group without members, and gives the one before. A member with a fixed name keeps its place
+/// for ten seconds after its process has ended.
+async fn commit(brokers: &str, group: &str, topic: &str, to: i64) -> i64 {
     let patience = std::time::Duration::from_secs(10);
     let consumer: BaseConsumer = ClientConfig::new()
         .set("bootstrap.servers", brokers)
@@ -653,8 +734,14 @@ fn commit(brokers: &str, group: &str, topic: &str, to: i64) -> i64 {
     asked
         .add_partition_offset(topic, 0, Offset::Offset(to))
         .expect("an offset");
-    consumer
-        .commit(&asked, CommitMode::Sync)
-        .expect("the offset is taken");
+    eventually("the group has no member", async || {
+        match consumer.commit(&asked, CommitMode::Sync) {
+            Err(error) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::UnknownMemberId) => {
+                None
+            }
+            done => Some(done.expect("the offset is taken")),
+        }
+    })
+    .await;
     before.elements()[0].offset().to_raw().expect("an offset")
 }
