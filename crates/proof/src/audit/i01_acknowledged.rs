@@ -116,8 +116,10 @@ const REFUNDS: &str = "
 const CAPTURES: &str = "
     with ordered as (
         select j.payment_id, j.forgotten,
-               case j.amount when 0 then p.authorized_minor else j.amount end as wanted, p.captured_minor, p.state
+               case j.amount when 0 then coalesce(h.held_minor, p.authorized_minor) else j.amount end as wanted,
+               p.captured_minor, p.state
         from acknowledged j left join payment.payments p on p.payment_id = j.payment_id
+        left join payment.ledger_holds h on h.payment_id = j.payment_id and not h.resolved
         where j.kind = 'capture'
     )
     select o.payment_id::text

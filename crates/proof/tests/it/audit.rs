@@ -315,6 +315,13 @@ fn an_order_that_operators_were_told_otherwise_of_is_found() {
         };
         let taken = "insert into payment.captures (payment_id, amount_minor, asked_at)
                      select payment_id, captured_minor, now() from payment.payments where payment_id = '{}'";
+        // The bank let go before the order could be carried out.
+        let lapsed = "insert into payment.captures (payment_id, amount_minor, asked_at)
+                      select payment_id, authorized_minor, now() from payment.payments where payment_id = '{}';
+                      update payment.payments set state = 'EXPIRED', authorized_minor = 0 where payment_id = '{}'";
+        let less = "insert into payment.captures (payment_id, amount_minor, asked_at)
+                    select payment_id, authorized_minor - 1, now() from payment.payments where payment_id = '{}';
+                    update payment.payments set state = 'EXPIRED', authorized_minor = 0 where payment_id = '{}'";
         let let_go = "update payment.payments set state = 'CANCELLED' where payment_id = '{}'";
         let called_off = "update campaign.campaigns set status = 'CANCELLED' where campaign_id =
                           (select campaign_id from payment.payments where payment_id = '{}')";
@@ -324,6 +331,16 @@ fn an_order_that_operators_were_told_otherwise_of_is_found() {
             ("I1", order(&past.paid, Kind::Capture, 2499), taken),
             ("I1", order(&past.paid, Kind::Capture, 0), ""),
             ("I1", order(&past.held, Kind::Capture, 0), ""),
+            (
+                "I3 I4 I5 I8 I9",
+                order(&past.held, Kind::Capture, 0),
+                lapsed,
+            ),
+            (
+                "I1 I3 I4 I5 I8 I9",
+                order(&past.held, Kind::Capture, 0),
+                less,
+            ),
             ("I1", order(&past.held, Kind::Void, 0), ""),
             ("I3 I4 I5 I8 I9", order(&past.held, Kind::Void, 0), let_go),
             ("I1", order(&past.open, Kind::CallOff, 0), ""),
