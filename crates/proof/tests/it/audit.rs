@@ -12,7 +12,7 @@ use rdkafka::{
     admin::{AdminClient, AdminOptions},
     client::DefaultClientContext,
     consumer::{BaseConsumer, CommitMode, Consumer},
-    error::RDKafkaErrorCode,
+    error::{KafkaError, RDKafkaErrorCode},
 };
 use serde_json::json;
 use sqlx::{Connection, PgConnection};
@@ -752,12 +752,13 @@ async fn commit(brokers: &str, group: &str, topic: &str, to: i64) -> i64 {
         .add_partition_offset(topic, 0, Offset::Offset(to))
         .expect("an offset");
     eventually("the group has no member", async || {
-        match consumer.commit(&asked, CommitMode::Sync) {
-            Err(error) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::UnknownMemberId) => {
-                None
-            }
-            done => Some(done.expect("the offset is taken")),
+        let done = consumer.commit(&asked, CommitMode::Sync);
+        let code = done.as_ref().err().and_then(KafkaError::rdkafka_error_code);
+        if code == Some(RDKafkaErrorCode::UnknownMemberId) {
+            return None;
         }
+        done.expect("the offset is taken");
+        Some(())
     })
     .await;
     before.elements()[0].offset().to_raw().expect("an offset")
