@@ -14,14 +14,15 @@ pub(super) async fn examine(bench: &mut Bench, provider: &Ledger) -> Result<Verd
             provider.intents, provider.refunds, provider.disputes, provider.lines
         ),
     );
-    verdict.extend(Finding::of(
-        "payments with more than one intent",
-        provider.opened_twice.clone(),
-    ));
-    verdict.extend(Finding::of(
-        "pledges that were charged more than once",
-        provider.charged_twice.clone(),
-    ));
+    for (what, ids) in [
+        ("payments with more than one intent", &provider.opened_twice),
+        (
+            "pledges that were charged more than once",
+            &provider.charged_twice,
+        ),
+    ] {
+        verdict.extend(Finding::of(what, ids.clone()));
+    }
     for (what, sql) in [
         (
             "refunds that only one side knows, or were only promised",

@@ -28,22 +28,17 @@ pub(super) async fn examine(bench: &mut Bench, topics: Option<&Topics>) -> Resul
     let Some(said) = topics else {
         return Ok(verdict.compared("the outboxes; the topics were not read".to_owned()));
     };
-    verdict.extend(Finding::of(
-        "aggregates that went back to an older version",
-        said.disorder.clone(),
-    ));
-    verdict.extend(Finding::of(
-        "versions that two events tell of",
-        said.contradictions.clone(),
-    ));
-    verdict.extend(Finding::of(
-        "aggregates of which a version was not told",
-        said.gaps.clone(),
-    ));
-    verdict.extend(Finding::of(
-        "records that say nothing",
-        said.unreadable.clone(),
-    ));
+    for (what, ids) in [
+        (
+            "aggregates that went back to an older version",
+            &said.disorder,
+        ),
+        ("versions that two events tell of", &said.contradictions),
+        ("aggregates of which a version was not told", &said.gaps),
+        ("records that say nothing", &said.unreadable),
+    ] {
+        verdict.extend(Finding::of(what, ids.clone()));
+    }
     for (topic, what, sql) in [
         (
             topics::PAYMENT,

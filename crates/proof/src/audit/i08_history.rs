@@ -22,6 +22,8 @@ pub(super) async fn examine(bench: &mut Bench) -> Result<Verdict> {
 /// payment revives it or goes back, and which of the two is written down with the step, unless that step was told before
 /// the database was put back to an older copy.
 ///
+/// Steps come in their order out of the subquery, which one index has, and stay in it while they are put together.
+///
 /// After the first, each version is that of one step with those that it implies, of a declined try or of a payout, or of
 /// money that went back in part, which leaves the payment where it stands.
 const HISTORIES: &str = "

@@ -93,7 +93,8 @@ impl Topics {
         self.unreadable.extend(other.unreadable);
         for (newest, more) in self.newest.iter_mut().zip(other.newest) {
             newest.extend(more);
-            newest.sort_unstable();
+            // Two runs, each in its order, which this sort merges.
+            newest.sort();
         }
     }
 

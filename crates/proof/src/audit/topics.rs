@@ -53,10 +53,8 @@ struct Span {
 type Payments = HashMap<Uuid, Snapshot>;
 
 /// What a reader is reading.
-#[derive(Default)]
 struct Reader {
-    records: u64,
-    unreadable: Vec<String>,
+    topics: Topics,
     /// What is told, topic by topic.
     told: [Vec<Told>; TOPICS.len()],
     payments: Payments,
@@ -145,9 +143,13 @@ fn read_share(
     brokers: &str,
     prefix: &str,
     share: &[Span],
-    mut topics: Topics,
+    topics: Topics,
 ) -> Result<(Topics, Payments)> {
-    let mut reader = Reader::default();
+    let mut reader = Reader {
+        topics,
+        told: Default::default(),
+        payments: Payments::default(),
+    };
     let mut open: Vec<(String, Span)> = Vec::new();
     let mut from = TopicPartitionList::new();
     for span in share {
@@ -189,17 +191,15 @@ fn read_share(
             Some(Err(error)) => return Err(error).context("cannot read the topics"),
         }
     }
-    topics.records = reader.records;
-    topics.unreadable = reader.unreadable;
     for (topic, told) in reader.told.into_iter().enumerate() {
-        topics.judge(topic, told);
+        reader.topics.judge(topic, told);
     }
-    Ok((topics, reader.payments))
+    Ok((reader.topics, reader.payments))
 }
 
 impl Reader {
     fn hear(&mut self, span: Span, message: &BorrowedMessage<'_>) {
-        self.records += 1;
+        self.topics.records += 1;
         let Some(payload) = message.payload() else {
             // A deletion: what it deletes was told before.
             return;
@@ -211,7 +211,7 @@ impl Reader {
                 span.partition,
                 message.offset()
             );
-            self.unreadable.push(at);
+            self.topics.unreadable.push(at);
         }
     }
 
