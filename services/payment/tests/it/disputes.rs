@@ -64,7 +64,7 @@ async fn a_ruling_that_nobody_ever_tells_of_is_learned() {
     };
     let world = World::of(Plan {
         cadences,
-        ..Plan::default()
+        ..Plan::brisk()
     })
     .await;
     let paid = world.paid(2500, "pm_card_visa").await;

@@ -3,17 +3,13 @@
 use serde_json::json;
 use testkit::eventually;
 
-use crate::{
-    reconcile::brisk,
-    world::{Plan, World},
-};
+use crate::world::{Plan, World};
 
 #[tokio::test]
 async fn the_fee_of_money_that_went_back_before_it_was_available_is_booked_and_booked_once() {
     let world = World::of(Plan {
         webhooks: true,
-        cadences: brisk(),
-        ..Plan::default()
+        ..Plan::brisk()
     })
     .await;
     let paid = world.paid(2500, "pm_card_visa").await;

@@ -17,16 +17,12 @@ use uuid::Uuid;
 
 use crate::{
     attempts::next,
-    reconcile::{brisk, open_matter, until_closed},
+    reconcile::{open_matter, until_closed},
     world::{Gift, Open, Plan, Table, World},
 };
 
 async fn world() -> World {
-    World::of(Plan {
-        cadences: brisk(),
-        ..Plan::default()
-    })
-    .await
+    World::of(Plan::brisk()).await
 }
 
 /// A payment that ended here, and whose intent can still be paid at the provider.
@@ -99,12 +95,10 @@ async fn money_on_an_expired_payment_revives_the_pledge_while_its_campaign_takes
     let world = world().await;
     let gift = world.gift();
     campaign_is(&world, &gift, CampaignStatus::Active).await;
-    let open = paid_too_late(&world, &gift, "automatic").await;
+    let open = ended_here(&world, &gift, "automatic").await;
     assert_eq!(world.state(&gift).await, "EXPIRED");
-    assert_eq!(
-        world.verdict(&gift.captured(&open.intent)).await,
-        "CONFLICT"
-    );
+    pay(&world, &open).await;
+    world.deliver(&gift.captured(&open.intent)).await;
     assert_eq!(decided(&world, &gift).await.0, "REVIVED");
     world.until(&gift, "COMPLETED").await;
     assert_eq!(captured_sets(&world, &gift, "captured").await, 1);
@@ -204,9 +198,7 @@ async fn after_an_earlier_payment_was_revived_the_pledge_gets_no_third() {
     campaign_is(&world, &gift, CampaignStatus::Active).await;
     let (first, second, next) = with_a_second(&world, &gift).await;
     world.psp.cancel(&second).await;
-    let told = json!({"status": "canceled", "cancellation_reason": "automatic"});
-    let ended = next.news("payment_intent.canceled", &second.intent, &told);
-    assert_eq!(world.verdict(&ended).await, "APPLIED");
+    world.until(&next, "CANCELLED").await;
     pay(&world, &first).await;
     world.deliver(&gift.captured(&first.intent)).await;
     assert_eq!(decided(&world, &gift).await.0, "REVIVED");
@@ -219,9 +211,8 @@ async fn after_an_earlier_payment_was_revived_the_pledge_gets_no_third() {
 async fn money_beside_a_payment_that_is_being_made_at_this_moment_goes_back() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let world = World::of(Plan {
-        cadences: brisk(),
         through: Some(listener.local_addr().unwrap()),
-        ..Plan::default()
+        ..Plan::brisk()
     })
     .await;
     let (held, hold) = watch::channel(false);
@@ -455,9 +446,8 @@ async fn money_in_suspense_that_is_given_back_at_the_provider_ends_the_payment()
 async fn money_in_suspense_whose_refund_fails_later_is_back_in_the_books_and_with_a_person() {
     let clock = Clock::fixed(Clock::system().now());
     let world = World::of(Plan {
-        cadences: brisk(),
         clock: clock.clone(),
-        ..Plan::default()
+        ..Plan::brisk()
     })
     .await;
     let (gift, open) = taken_otherwise_by(&world, "pm_card_refundFail").await;

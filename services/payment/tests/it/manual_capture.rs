@@ -19,10 +19,8 @@ async fn held(world: &World) -> (Gift, Open) {
     let gift = world.gift_of(2500, Capture::Manual, None);
     let open = world.open(&gift).await;
     world.psp.confirm(&open, "pm_card_visa").await;
-    assert_eq!(
-        world.verdict(&gift.authorized(&open.intent)).await,
-        "APPLIED"
-    );
+    world.deliver(&gift.authorized(&open.intent)).await;
+    world.until(&gift, "AUTHORIZED").await;
     (gift, open)
 }
 
@@ -337,7 +335,7 @@ async fn a_capture_that_is_never_answered_is_a_matter_for_a_person_until_it_is()
             ..brisk()
         },
         through: Some(line.address()),
-        ..Plan::default()
+        ..Plan::brisk()
     })
     .await;
     let mute = line.lead_to(world.psp.address(), &world.life);

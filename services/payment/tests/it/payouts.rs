@@ -27,7 +27,7 @@ async fn world() -> World {
         },
         // The provider may come up after the first look at it.
         resolve_after: Duration::from_millis(200),
-        ..Plan::default()
+        ..Plan::brisk()
     })
     .await
 }
@@ -142,7 +142,7 @@ async fn a_payouts_charge_is_settled_by_the_run_where_nobody_has_looked_for_it_y
             ..brisk()
         },
         resolve_after: Duration::from_millis(200),
-        ..Plan::default()
+        ..Plan::brisk()
     })
     .await;
     let paid = world.paid(2500, "pm_card_visa").await;
@@ -565,11 +565,10 @@ async fn what_the_books_do_not_have_or_have_otherwise_is_told() {
 #[tokio::test]
 async fn a_run_that_the_provider_did_not_answer_is_taken_up_again_soon() {
     let mut world = World::of(Plan {
-        cadences: brisk(),
         breaker_rest: Duration::from_millis(200),
         resolve_after: Duration::from_millis(200),
         up: false,
-        ..Plan::default()
+        ..Plan::brisk()
     })
     .await;
     let pool = world.pool.clone();

@@ -22,11 +22,7 @@ pub fn brisk() -> Cadences {
 }
 
 async fn quiet_world() -> World {
-    World::of(Plan {
-        cadences: brisk(),
-        ..Plan::default()
-    })
-    .await
+    World::of(Plan::brisk()).await
 }
 
 async fn transitions(world: &World, gift: &Gift) -> Vec<(String, String)> {

@@ -34,7 +34,6 @@ use tokio::net::TcpListener;
 
 use crate::{
     payouts::{paid_out, settled_by_nobody},
-    reconcile::brisk,
     world::{Plan, World},
 };
 
@@ -245,9 +244,8 @@ async fn every_request_of_a_payments_whole_life_is_one_that_stripe_accepts() {
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let plan = Plan {
-        cadences: brisk(),
         through: Some(listener.local_addr().unwrap()),
-        ..Plan::default()
+        ..Plan::brisk()
     };
     let world = World::of(plan).await;
     let witness = Witness {

@@ -15,10 +15,9 @@ use crate::{
 
 fn plan() -> Plan {
     Plan {
-        cadences: brisk(),
         resolve_after: Duration::from_millis(200),
         breaker_rest: Duration::from_millis(100),
-        ..Plan::default()
+        ..Plan::brisk()
     }
 }
 

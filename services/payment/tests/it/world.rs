@@ -21,6 +21,8 @@ use testkit::{Database, Running, eventually};
 use tokio::net::{TcpListener, TcpSocket};
 use uuid::Uuid;
 
+use crate::reconcile::brisk;
+
 pub const WEBHOOK: &str = "/api/webhooks/psp/stripe";
 pub const WEBHOOK_SECRET: &str = "whsec_of_these_tests";
 pub const SECRET_KEY: &str = "sk_test_ofTheseTests1";
@@ -37,6 +39,8 @@ pub struct Plan {
     pub resolve_after: Duration,
     /// How often the provider is asked about what it has not told.
     pub cadences: Cadences,
+    /// How long the provider settles money before it can be paid out.
+    pub available_after: Duration,
     /// Whether the provider sends its webhooks by itself.
     pub webhooks: bool,
     /// Whether the provider runs from the start.
@@ -53,9 +57,22 @@ impl Default for Plan {
             breaker_rest: Duration::from_secs(30),
             resolve_after: Duration::from_secs(10),
             cadences: Cadences::default(),
+            // No test meets a settlement that it does not wait for, however slow the machine is.
+            available_after: Duration::from_hours(1),
             webhooks: false,
             up: true,
             through: None,
+        }
+    }
+}
+
+impl Plan {
+    /// Everything is looked at at once, and money is available soon.
+    pub fn brisk() -> Self {
+        Self {
+            cadences: brisk(),
+            available_after: Duration::from_secs(1),
+            ..Self::default()
         }
     }
 }
@@ -79,6 +96,7 @@ pub struct Simulator {
     socket: Option<TcpSocket>,
     webhook_url: Option<String>,
     ledger: PathBuf,
+    available_after: Duration,
     clock: Clock,
     client: reqwest::Client,
 }
@@ -112,7 +130,7 @@ impl World {
             filter: "off".to_owned(),
         };
         drop(telemetry::install("payment", &telemetry).unwrap());
-        let mut psp = Simulator::new(plan.clock.clone());
+        let mut psp = Simulator::new(plan.clock.clone(), plan.available_after);
         let database = Database::create("payment", &payment::MIGRATOR).await;
         let kafka = testkit::kafka();
         let url = match plan.through {
@@ -505,7 +523,7 @@ impl From<&Value> for Open {
 }
 
 impl Simulator {
-    fn new(clock: Clock) -> Self {
+    fn new(clock: Clock, available_after: Duration) -> Self {
         let socket = TcpSocket::new_v4().unwrap();
         socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
         Self {
@@ -513,6 +531,7 @@ impl Simulator {
             socket: Some(socket),
             webhook_url: None,
             ledger: std::env::temp_dir().join(format!("payment-psp-{}", Uuid::new_v4())),
+            available_after,
             clock,
             client: reqwest::Client::new(),
         }
@@ -537,7 +556,7 @@ impl Simulator {
             ledger: self.ledger.clone(),
             durable: true,
             seed: 7,
-            settle_after: Duration::from_secs(1),
+            settle_after: self.available_after,
             rules: psp_sim::Rules::default(),
             clock: self.clock.clone(),
         };
