@@ -8,12 +8,16 @@ use rdkafka::{
     ClientConfig, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
     error::{KafkaError, KafkaResult, RDKafkaErrorCode},
+    metadata::MetadataPartition,
 };
 
 /// How long the broker may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The pause before a broker that is still starting is asked again.
+/// How long a broker may be there and not ready to answer.
+const UNREADY: Duration = Duration::from_secs(30);
+
+/// The pause before it is asked again.
 const AGAIN: Duration = Duration::from_millis(100);
 
 /// Who consumes what.
@@ -95,8 +99,7 @@ fn behind(brokers: &str, prefix: &str, group: &str, topics: &[topics::Topic]) ->
         if partitions.is_empty() {
             continue;
         }
-        let committed = client
-            .committed_offsets(asked, PATIENCE)
+        let committed = answered(|| client.committed_offsets(asked.clone(), PATIENCE))
             .with_context(|| format!("how far is {group}?"))?;
         for (partition, from, to) in partitions {
             left.asked += 1;
@@ -135,31 +138,67 @@ pub(crate) fn partitions(
     topic: &str,
 ) -> Result<Vec<(i32, i64, i64)>> {
     let name = format!("{prefix}{topic}");
-    let metadata = consumer
-        .fetch_metadata(Some(&name), PATIENCE)
+    let known = answered(|| numbers(consumer, &name))
         .with_context(|| format!("the broker does not tell of {topic}"))?;
-    let known = metadata.topics().iter().find(|one| one.name() == name);
-    let known = known.filter(|one| one.error().is_none());
     let mut partitions = Vec::new();
-    for partition in known.iter().flat_map(|one| one.partitions()) {
-        let (from, to) = ends(consumer, &name, partition.id())
-            .with_context(|| format!("the broker does not tell of {topic}/{}", partition.id()))?;
-        partitions.push((partition.id(), from, to));
+    for partition in known {
+        let (from, to) = answered(|| consumer.fetch_watermarks(&name, partition, PATIENCE))
+            .with_context(|| format!("the broker does not tell of {topic}/{partition}"))?;
+        partitions.push((partition, from, to));
     }
     Ok(partitions)
 }
 
-/// The first and the next offset of a partition. A broker that has just started answers before it leads its partitions.
-fn ends(consumer: &BaseConsumer, topic: &str, partition: i32) -> KafkaResult<(i64, i64)> {
-    use RDKafkaErrorCode::{LeaderNotAvailable, NotLeaderForPartition};
+/// The numbers of a topic's partitions; none where there is no such topic.
+fn numbers(consumer: &BaseConsumer, topic: &str) -> KafkaResult<Vec<i32>> {
+    let metadata = consumer.fetch_metadata(Some(topic), PATIENCE)?;
+    let Some(known) = metadata.topics().iter().find(|one| one.name() == topic) else {
+        return Ok(Vec::new());
+    };
+    match known.error().map(RDKafkaErrorCode::from) {
+        None => Ok(known
+            .partitions()
+            .iter()
+            .map(MetadataPartition::id)
+            .collect()),
+        Some(RDKafkaErrorCode::UnknownTopicOrPartition) => Ok(Vec::new()),
+        Some(error) => Err(KafkaError::MetadataFetch(error)),
+    }
+}
+
+/// Asks until the broker is ready to answer.
+fn answered<T>(ask: impl Fn() -> KafkaResult<T>) -> KafkaResult<T> {
     let began = Instant::now();
     loop {
-        let told = consumer.fetch_watermarks(topic, partition, PATIENCE);
-        let code = told.as_ref().err().and_then(KafkaError::rdkafka_error_code);
-        let is_starting = matches!(code, Some(NotLeaderForPartition | LeaderNotAvailable));
-        if !is_starting || began.elapsed() > PATIENCE {
-            return told;
+        let answer = ask();
+        let is_unready = answer.as_ref().is_err_and(is_passing);
+        if !is_unready || began.elapsed() > UNREADY {
+            return answer;
         }
         std::thread::sleep(AGAIN);
     }
+}
+
+/// Whether an error says no more than that the broker has just started, or is too busy to tell the controller that it is
+/// there: it leads no partition for that moment, and the client takes it for gone, and heals by itself.
+pub(super) fn is_passing(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode::{
+        AllBrokersDown, BrokerTransportFailure, CoordinatorLoadInProgress, CoordinatorNotAvailable,
+        LeaderNotAvailable, NotCoordinator, NotLeaderForPartition, OperationTimedOut,
+        UnknownPartition,
+    };
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            AllBrokersDown
+                | BrokerTransportFailure
+                | CoordinatorLoadInProgress
+                | CoordinatorNotAvailable
+                | LeaderNotAvailable
+                | NotCoordinator
+                | NotLeaderForPartition
+                | OperationTimedOut
+                | UnknownPartition
+        )
+    )
 }

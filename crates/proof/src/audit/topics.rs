@@ -1,7 +1,7 @@
 //! What the topics hold, from their beginning to their end as it was when the reading began.
 
 use std::collections::hash_map::Entry;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use common::{
@@ -161,10 +161,12 @@ fn read_share(
     }
     let consumer = consumer(brokers, prefix)?;
     consumer.assign(&from)?;
+    let mut heard = Instant::now();
     while !open.is_empty() {
-        match consumer.poll(SILENCE) {
+        match consumer.poll(SILENCE.saturating_sub(heard.elapsed())) {
             None => bail!("the broker went silent before the end of a topic"),
             Some(Ok(message)) => {
+                heard = Instant::now();
                 let is_of = |(topic, span): &(String, Span)| {
                     span.partition == message.partition() && topic == message.topic()
                 };
@@ -188,6 +190,7 @@ fn read_share(
                     at < span.to
                 });
             }
+            Some(Err(error)) if groups::is_passing(&error) && heard.elapsed() < SILENCE => {}
             Some(Err(error)) => return Err(error).context("cannot read the topics"),
         }
     }

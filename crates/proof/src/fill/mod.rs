@@ -38,6 +38,10 @@ const AT_ONCE: usize = 3;
 /// Partitions of a topic that is not there yet, as the services make it.
 const PARTITIONS: i32 = 12;
 
+/// How long the broker may take to make the topics.
+const PATIENCE: Duration = Duration::from_mins(1);
+const PAUSE: Duration = Duration::from_millis(500);
+
 /// What was made.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Filled {
@@ -137,7 +141,14 @@ async fn ensure_topics(brokers: &str, prefix: &str) -> Result<()> {
         silence: Duration::from_mins(1),
     });
     let all = topics::ALL.map(|topics::Topic { name, compacted }| Topic { name, compacted });
-    kafka.create(&all).await
+    let began = Instant::now();
+    loop {
+        match kafka.create(&all).await {
+            // A busy broker may need longer than one attempt.
+            Err(_) if began.elapsed() < PATIENCE => tokio::time::sleep(PAUSE).await,
+            ended => return ended,
+        }
+    }
 }
 
 /// Topics, places of the groups, and the provider's ledger; gives the numbers of records and lines.

@@ -48,7 +48,7 @@ fn a_healthy_fleet_holds_running_and_stopped() {
             .map(|verdict| verdict.invariant)
             .collect();
         assert!(skipped.starts_with(&["I1", "I2"]), "{}", past.report);
-        holds(&world.copy().audit().await);
+        holds(&world.copy().await.audit().await);
     });
 }
 
@@ -210,7 +210,7 @@ fn a_row_changed_behind_the_services_back_breaks_its_invariant() {
                 "update notification.deliveries set attempts = 0 where payment_id = '{}'",
             ),
         ] {
-            let copy = world.copy();
+            let copy = world.copy().await;
             copy.change(&change.replace("{}", payment));
             breaks(&copy.audit().await, broken, change);
         }
@@ -244,12 +244,12 @@ fn a_gift_that_donors_were_told_otherwise_of_is_found() {
             ("I2", unasked(&past.open, &past.paid)),
             ("", unasked(&past.open, &past.refunded)),
         ] {
-            let mut copy = world.copy();
+            let mut copy = world.copy().await;
             copy.sources.journal = Some(one_line(world, &entry));
             breaks(&copy.audit().await, broken, &format!("{entry:?}"));
         }
         // Two donors, each thanked for the gift of the other.
-        let mut copy = world.copy();
+        let mut copy = world.copy().await;
         copy.change(&format!(
             "update notification.contacts c set email = o.email
              from pledge.pledges p, pledge.pledges q, notification.contacts o
@@ -261,7 +261,7 @@ fn a_gift_that_donors_were_told_otherwise_of_is_found() {
         breaks(&copy.audit().await, "I1", "two addresses were swapped");
         // The same wish, fulfilled twice.
         for (broken, outcome) in [("I1 I9", Outcome::Ok), ("I2 I9", Outcome::Unknown)] {
-            let mut copy = world.copy();
+            let mut copy = world.copy().await;
             copy.change(&format!(
                 "update pledge.pledges set contact_id = (select contact_id from pledge.pledges where pledge_id = '{}')
                  where pledge_id = '{}'",
@@ -289,7 +289,7 @@ fn an_answer_that_is_a_mistake_of_ours_is_found() {
                 trace_id: Some("4bf92f".to_owned()),
                 ..told(&past.paid, Outcome::Unknown)
             };
-            let mut copy = world.copy();
+            let mut copy = world.copy().await;
             copy.sources.journal = Some(one_line(world, &entry));
             let report = copy.audit().await;
             breaks(&report, broken, &format!("{entry:?}"));
@@ -347,7 +347,7 @@ fn an_order_that_operators_were_told_otherwise_of_is_found() {
             ("I3 I9", order(&past.open, Kind::CallOff, 0), called_off),
             ("I1", rebuild, ""),
         ] {
-            let mut copy = world.copy();
+            let mut copy = world.copy().await;
             copy.sources.journal = Some(one_line(world, &entry));
             let payment = entry.payment_id.expect("an id").to_string();
             copy.change(&change.replace("{}", &payment));
@@ -359,7 +359,7 @@ fn an_order_that_operators_were_told_otherwise_of_is_found() {
 #[test]
 fn a_refused_message_and_a_group_that_is_behind_are_found() {
     at_rest(async |world, _past| {
-        let copy = world.copy();
+        let copy = world.copy().await;
         let (brokers, prefix) = (
             copy.sources.brokers.clone().expect("a broker"),
             copy.sources.topic_prefix.clone(),
@@ -383,7 +383,7 @@ fn a_refused_message_and_a_group_that_is_behind_are_found() {
 #[test]
 fn a_topic_that_contradicts_itself_is_found() {
     at_rest(async |world, past| {
-        let mut copy = world.copy();
+        let mut copy = world.copy().await;
         let brokers = copy.sources.brokers.clone().expect("a broker");
         // Topics of its own, in which everything else is missing: what is looked for here are the findings.
         copy.sources.topic_prefix = format!("{}.", Uuid::now_v7().simple());
@@ -452,7 +452,7 @@ fn a_topic_that_contradicts_itself_is_found() {
 #[test]
 fn an_open_transaction_is_found() {
     at_rest(async |world, _past| {
-        let copy = world.copy();
+        let copy = world.copy().await;
         let mut idle = PgConnection::connect(&copy.sources.database_url)
             .await
             .expect("a session");
@@ -475,7 +475,7 @@ fn an_open_transaction_is_found() {
 #[test]
 fn a_failure_without_a_trace_and_a_secret_in_a_log_are_found() {
     at_rest(async |world, _past| {
-        let mut copy = world.copy();
+        let mut copy = world.copy().await;
         let logs = world.folder("told");
         fs::create_dir_all(&logs).expect("a folder");
         copy.sources.logs = Some(logs.clone());
@@ -528,7 +528,7 @@ fn a_failure_without_a_trace_and_a_secret_in_a_log_are_found() {
 #[test]
 fn a_witness_that_cannot_be_asked_is_no_verdict() {
     at_rest(async |world, _past| {
-        let sources = world.copy().sources.clone();
+        let sources = world.copy().await.sources.clone();
         for broken in [
             proof::audit::Sources {
                 database_url: "postgres://postgres@127.0.0.1:1/nothing".to_owned(),

@@ -12,7 +12,7 @@ use crate::{
 #[test]
 fn a_charge_that_the_provider_forgot_or_made_twice_is_found() {
     at_rest(async |world, past| {
-        let mut copy = world.copy();
+        let mut copy = world.copy().await;
         let ledger = fs::read_to_string(&copy.sources.ledger).expect("a ledger");
         let of_paid = |line: &&str| line.contains(&past.paid.payment_id);
         let taken = |line: &&str| of_paid(line) && !line.contains("\"received\":0");
@@ -35,7 +35,7 @@ fn a_charge_that_the_provider_forgot_or_made_twice_is_found() {
         let of_open = |line: &&str| line.contains(&past.open.payment_id);
         let last = ledger.lines().rfind(of_open).expect("its intent");
         assert!(last.contains("requires_payment_method"), "{last}");
-        let ended = world.copy();
+        let ended = world.copy().await;
         ended.change(&format!(
             "update payment.payments set state = 'EXPIRED' where payment_id = '{}'",
             past.open.payment_id
@@ -176,7 +176,7 @@ fn money_that_is_held_or_went_back_otherwise_than_recorded_is_found() {
                 "delete from payment.disputes where payment_id = '{}'",
             ),
         ] {
-            let copy = world.copy();
+            let copy = world.copy().await;
             copy.change(&change.replace("{}", &gift.payment_id));
             breaks(&copy.audit().await, broken, change);
         }
@@ -239,7 +239,7 @@ fn what_the_provider_did_otherwise_is_found() {
         ] {
             let mut last = last_fact(&ledger, gift);
             *last.pointer_mut(pointer).expect(what) = amended;
-            let mut copy = world.copy();
+            let mut copy = world.copy().await;
             copy.sources.ledger = written(
                 world,
                 "otherwise.jsonl",
@@ -254,7 +254,7 @@ fn what_the_provider_did_otherwise_is_found() {
         let mut again = refunds[0].clone();
         again["id"] = json!("re_again");
         refunds.push(again);
-        let mut copy = world.copy();
+        let mut copy = world.copy().await;
         copy.sources.ledger = written(
             world,
             "again.jsonl",

@@ -68,7 +68,7 @@ fn the_audit_holds_over_a_filled_fleet_and_breaks_when_a_row_is_changed() {
 #[test]
 fn the_triggers_are_as_they_were_after_a_fill() {
     at_rest(async |world, _past| {
-        let before = triggers(&world.copy());
+        let before = triggers(&world.copy().await);
         assert!(before.contains("ledger_sets_balanced|A"), "{before}");
         let (copy, _filled) = filled(world).await;
         assert_eq!(triggers(&copy), before);
@@ -77,7 +77,7 @@ fn the_triggers_are_as_they_were_after_a_fill() {
 
 /// A copy of the fleet's database, emptied and filled, with topics and a ledger of its own.
 async fn filled(world: &World) -> (Copy, Filled) {
-    let mut copy = world.copy();
+    let mut copy = world.copy().await;
     copy.change(EMPTY);
     let run = Uuid::new_v4().simple().to_string();
     copy.sources.topic_prefix = format!("fill{run}.");

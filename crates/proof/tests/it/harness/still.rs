@@ -58,8 +58,8 @@ impl World {
     }
 
     /// A copy of the database. The services must have ended.
-    pub fn copy(&self) -> Copy {
-        Copy::of(self.sources()).unwrap_or_else(|error| panic!("{error:#}"))
+    pub async fn copy(&self) -> Copy {
+        Copy::when_free(self.sources()).await
     }
 }
 
@@ -80,10 +80,15 @@ impl Copy {
         Ok(copy)
     }
 
-    /// Another copy of this one, as soon as the last session in it has ended.
+    /// Another copy of this one.
     pub async fn again(&self) -> Self {
+        Self::when_free(self.sources.clone()).await
+    }
+
+    /// A copy, as soon as the last session in the original has ended.
+    async fn when_free(sources: Sources) -> Self {
         eventually("nobody is in the database", async || {
-            Self::of(self.sources.clone()).ok()
+            Self::of(sources.clone()).ok()
         })
         .await
     }
