@@ -89,7 +89,8 @@ pub async fn settle(app: &App, id: PaymentId) -> Result<Payment, Error> {
     }
 }
 
-/// Asks the provider to cancel, and gives the intent as it stands after that. From the second try on it looks first.
+/// Asks the provider to cancel, and gives the intent as it stands after that. From the second try on it looks first, and
+/// always where time ran out: a donor whose money is held has paid in time, and we were only not told.
 async fn ask(
     app: &App,
     intent: &str,
@@ -98,10 +99,13 @@ async fn ask(
     tries: i32,
 ) -> Result<Seen, Failure> {
     let psp = app.charges.psp();
-    if tries > 0 {
+    let has_lapsed = ending == Ending::Expired;
+    if tries > 0 || has_lapsed {
         let seen = psp.intent(intent).await?.seen();
-        if matches!(seen.status.as_str(), "canceled" | "succeeded") {
-            return Ok(seen);
+        match seen.status.as_str() {
+            "canceled" | "succeeded" => return Ok(seen),
+            "requires_capture" if has_lapsed => return Ok(seen),
+            _ => {}
         }
     }
     match psp.cancel(intent, &ending.frozen(id, tries)).await {
@@ -141,6 +145,9 @@ pub async fn apply(app: &App, id: PaymentId, seen: &Seen, cause: &str) -> Result
     }
     if !payment.state.is_live() {
         payments::end_again(&mut *tx, id, None).await?;
+    } else if payment.state == State::Authorized && payment.ending == Some(Ending::Expired) {
+        payments::came_in_time(&mut *tx, id).await?;
+        payment.ending = None;
     }
     tx.commit().await?;
     Ok(payment)

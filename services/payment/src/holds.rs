@@ -206,31 +206,32 @@ pub async fn void(app: &App, id: PaymentId) -> Result<Payment, Error> {
     control::cancel(app, id, Ending::Admin).await
 }
 
-/// Learns until when a hold lasts, and notes when it is to be dealt with.
+/// Learns until when a hold lasts, and notes when it is to be dealt with. Gives whether that is known now.
 ///
 /// # Errors
 /// What the database says. A provider that does not answer is none: it is asked again.
-pub async fn learn(app: &App, payment: &Payment) -> Result<(), Error> {
+pub async fn learn(app: &App, payment: &Payment) -> Result<bool, Error> {
     let Some(intent) = &payment.provider_ref else {
-        return Ok(());
+        return Ok(false);
     };
     let until = match app.charges.psp().capture_before(intent).await {
         Ok(told) => told.and_then(|seconds| DateTime::<Utc>::from_timestamp(seconds, 0)),
         Err(failure) => {
             note(payment.payment_id, &failure);
-            return Ok(());
+            return Ok(false);
         }
     };
     let until = until.unwrap_or(payment.updated_at + USUAL);
     payments::hold_until(app.db.pool(), payment.payment_id, until - BEFORE).await?;
-    Ok(())
+    Ok(true)
 }
 
-/// Deals with a hold that is about to run out: the money is taken, unless its campaign was called off or stopped.
+/// Deals with a hold that is about to run out: the money is taken, unless its campaign was called off or stopped. Gives
+/// whether that was ordered now.
 ///
 /// # Errors
 /// What the database says.
-pub async fn close(app: &App, payment: &Payment) -> Result<(), Error> {
+pub async fn close(app: &App, payment: &Payment) -> Result<bool, Error> {
     let campaign = campaigns::find(app.db.pool(), payment.campaign_id).await?;
     let stopped = campaign.is_some_and(|campaign| {
         matches!(
@@ -246,13 +247,14 @@ pub async fn close(app: &App, payment: &Payment) -> Result<(), Error> {
     let done = if stopped {
         control::cancel(app, payment.payment_id, Ending::CampaignClosed).await
     } else if app.switch.is_paused(app.db.pool()).await? {
-        return Ok(());
+        return Ok(false);
     } else {
         capture(app, payment.payment_id, &wish).await
     };
     match done {
+        Ok(_) => Ok(true),
         // Its capture is being asked for already, or it has moved on.
-        Ok(_) | Err(Error::InvalidTransition) => Ok(()),
+        Err(Error::InvalidTransition) => Ok(false),
         Err(error) => Err(error),
     }
 }

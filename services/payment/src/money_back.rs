@@ -4,7 +4,7 @@
 //! Webhooks, the reply to our own call, and rounds without any webhook all end here, so that a refund is one row
 //! whoever tells of it first.
 
-use chassis::telemetry;
+use chassis::{clock::Clock, telemetry};
 use chrono::{DateTime, Duration, Utc};
 use common::{ids::PaymentId, payment::State};
 use sqlx::PgConnection;
@@ -35,8 +35,7 @@ pub async fn ask(app: &App, id: PaymentId) -> Result<(), Error> {
     let Some(intent) = found.and_then(|payment| payment.provider_ref) else {
         return Ok(());
     };
-    let began_at = app.clock.now();
-    let look = look(app.charges.psp(), &intent, began_at).await.map_err(|failure| {
+    let look = look(app.charges.psp(), &intent, &app.clock).await.map_err(|failure| {
         tracing::warn!(payment.id = %id, error = %failure, "what went back is not known just now");
         Error::PspUnavailable
     })?;
@@ -65,16 +64,18 @@ pub async fn ask(app: &App, id: PaymentId) -> Result<(), Error> {
     Ok(())
 }
 
-async fn look(psp: &Stripe, intent: &str, began_at: DateTime<Utc>) -> Result<Look, Failure> {
+async fn look(psp: &Stripe, intent: &str, clock: &Clock) -> Result<Look, Failure> {
     let (refunds, mut unread) = psp.refunds(intent).await?;
+    // Right before: of two looks at once, the one that asked later has seen the newer.
+    let listed_at = clock.now();
     let (disputes, more) = psp.disputes(intent).await?;
     unread.extend(more);
     for unread in &unread {
         tracing::error!(psp.object = unread.id, "the provider lists {}", unread.what);
     }
     Ok(Look {
-        began_at,
         refunds,
+        listed_at,
         disputes,
         unread,
     })

@@ -70,6 +70,12 @@ impl DisputeStatus {
         matches!(self, Self::NeedsResponse | Self::WarningNeedsResponse)
     }
 
+    /// Whether it may stand there next. A bank may change its word, and what came to nothing may come again; but what is
+    /// lost is open no more, whatever an older list says.
+    pub const fn may_become(self, next: Self) -> bool {
+        !matches!(self, Self::Lost) || next.is_closed()
+    }
+
     /// Whether it is decided.
     pub const fn is_closed(self) -> bool {
         matches!(

@@ -5,7 +5,8 @@ use common::{ids::PaymentId, payment::Event};
 use super::call::Frozen;
 
 /// Who asked for an intent to be cancelled: it decides how the payment ends. The first who asks is written down and
-/// stays, but for the donor, whose word comes before all others'.
+/// stays, but for the donor, whose word comes before all others', and for a time that ran out where the money turns out to
+/// be held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Ending {
     /// The donor.

@@ -31,10 +31,10 @@ pub struct File {
 /// What the provider lists.
 #[derive(Clone, Debug)]
 pub struct Look {
-    /// When the first of its lists was asked for.
-    pub began_at: DateTime<Utc>,
     /// The oldest first.
     pub refunds: Vec<SeenRefund>,
+    /// When the disputes were asked for.
+    pub listed_at: DateTime<Utc>,
     /// The oldest first.
     pub disputes: Vec<SeenDispute>,
     /// What of both cannot be understood.
@@ -154,7 +154,7 @@ impl File {
             self.learn_refund(payment, seen, settled, now, &mut learned);
         }
         for seen in &look.disputes {
-            self.learn_dispute(payment, seen, look.began_at, settled, now, &mut learned);
+            self.learn_dispute(payment, seen, look.listed_at, settled, now, &mut learned);
         }
         if payment.refunded == payment.captured {
             let failed = |refund: &&Refund| refund.status == RefundStatus::Failed;

@@ -11,12 +11,12 @@ use super::{
 };
 
 impl File {
-    /// Learns one dispute as a look that began then found it.
+    /// Learns one dispute as a list that was asked for then has it.
     pub(super) fn learn_dispute(
         &mut self,
         payment: &mut Payment,
         seen: &SeenDispute,
-        began_at: DateTime<Utc>,
+        listed_at: DateTime<Utc>,
         settled: bool,
         now: DateTime<Utc>,
         learned: &mut Learned,
@@ -36,14 +36,14 @@ impl File {
         let before = self.lost() - payment.disputed;
         let known = self.disputes.iter().position(|d| d.dispute_id == seen.id);
         let at = known.unwrap_or_else(|| {
-            self.disputes.push(opened(payment, seen, began_at, now));
+            self.disputes.push(opened(payment, seen, listed_at, now));
             self.disputes.len() - 1
         });
         let dispute = &mut self.disputes[at];
-        if began_at < dispute.seen_at {
+        if listed_at < dispute.seen_at {
             return;
         }
-        dispute.seen_at = began_at;
+        dispute.seen_at = listed_at;
         let mut changed = known.is_none();
         if changed || dispute.status != seen.status {
             learned.closed.push((Kind::Quarantined, seen.id.clone()));
@@ -63,24 +63,28 @@ impl File {
             dispute.fee += movement.fee;
             learned.posts.extend(posts(payment, movement));
         }
-        let told = (
-            seen.status,
-            seen.evidence_due,
-            seen.submissions,
-            seen.amount,
-        );
         let held = (
             dispute.status,
             dispute.evidence_due,
             dispute.submissions,
             dispute.amount.minor,
         );
+        let told = if dispute.status.may_become(seen.status) {
+            (
+                seen.status,
+                seen.evidence_due,
+                seen.submissions,
+                seen.amount,
+            )
+        } else {
+            held
+        };
         changed |= told != held;
         if !changed {
             return;
         }
         (dispute.status, dispute.evidence_due, dispute.submissions) = (told.0, told.1, told.2);
-        dispute.amount.minor = seen.amount;
+        dispute.amount.minor = told.3;
         dispute.updated_at = now;
         if dispute.status.waits_for_us() {
             learned.opened.push(Exception {
@@ -110,7 +114,7 @@ impl File {
 fn opened(
     payment: &Payment,
     seen: &SeenDispute,
-    began_at: DateTime<Utc>,
+    listed_at: DateTime<Utc>,
     now: DateTime<Utc>,
 ) -> Dispute {
     Dispute {
@@ -124,7 +128,7 @@ fn opened(
         withdrawn: 0,
         fee: 0,
         transactions: Vec::new(),
-        seen_at: began_at,
+        seen_at: listed_at,
         opened_at: seen.opened_at,
         updated_at: now,
     }

@@ -46,27 +46,35 @@ async fn round(app: &App) -> Result<bool, Error> {
     let endings = payments::take_endings(pool, now, again, BATCH).await?;
     all("a payment is called off later", &endings, |id| end(app, id)).await;
     let new = due::new_holds(pool, BATCH).await?;
-    all("a hold is looked at later", &new, |id| learn(app, id)).await;
+    let known = all("a hold is looked at later", &new, |id| learn(app, id)).await;
     let old = due::old_holds(pool, now, BATCH).await?;
-    all("a hold is dealt with later", &old, |id| close(app, id)).await;
+    let closed = all("a hold is dealt with later", &old, |id| close(app, id)).await;
     let taken = captures::take(pool, now, again, BATCH).await?;
     all("held money is taken later", &taken, |id| take(app, id)).await;
     let full = |count: usize| i64::try_from(count).is_ok_and(|count| count >= BATCH);
-    Ok(expired >= BATCH.unsigned_abs() || full(endings.len()) || full(taken.len()))
+    // Holds that nothing came of are found again by the next round: they alone are no reason to hurry.
+    let came_on = |count: usize, moved: &[bool]| full(count) && moved.contains(&true);
+    Ok(expired >= BATCH.unsigned_abs()
+        || full(endings.len())
+        || came_on(new.len(), &known)
+        || came_on(old.len(), &closed)
+        || full(taken.len()))
 }
 
-/// Deals with all of them at once: one that waits for the provider keeps no other waiting.
-async fn all<F: Future<Output = Result<(), Error>>>(
+/// Deals with all of them at once, since one that waits for the provider keeps no other waiting, and gives what came of
+/// those that did not fail.
+async fn all<T, F: Future<Output = Result<T, Error>>>(
     failed: &str,
     ids: &[PaymentId],
     deal: impl Fn(PaymentId) -> F,
-) {
+) -> Vec<T> {
     let dealt = join_all(ids.iter().map(|id| deal(*id))).await;
-    for (id, outcome) in ids.iter().zip(dealt) {
-        if let Err(error) = outcome {
-            tracing::warn!(payment.id = %id, %error, "{failed}");
-        }
-    }
+    let outcomes = ids.iter().zip(dealt).filter_map(|(id, outcome)| {
+        outcome
+            .inspect_err(|error| tracing::warn!(payment.id = %id, %error, "{failed}"))
+            .ok()
+    });
+    outcomes.collect()
 }
 
 async fn end(app: &App, id: PaymentId) -> Result<(), Error> {
@@ -79,11 +87,11 @@ async fn end(app: &App, id: PaymentId) -> Result<(), Error> {
     Ok(())
 }
 
-async fn learn(app: &App, id: PaymentId) -> Result<(), Error> {
+async fn learn(app: &App, id: PaymentId) -> Result<bool, Error> {
     holds::learn(app, &control::find(app, id).await?).await
 }
 
-async fn close(app: &App, id: PaymentId) -> Result<(), Error> {
+async fn close(app: &App, id: PaymentId) -> Result<bool, Error> {
     holds::close(app, &control::find(app, id).await?).await
 }
 

@@ -23,6 +23,8 @@ use crate::{
 
 /// How many payments one round takes.
 const BATCH: i64 = 64;
+/// How many payments of which nothing was heard it takes at least, however many others are due.
+const SHARE: i64 = 16;
 /// How many of them are asked about at once.
 const AT_ONCE: usize = 16;
 /// When nothing can come of it any more, and no list can be behind that far.
@@ -67,10 +69,9 @@ pub async fn round(app: &App) -> Result<u64, Error> {
     ];
     for (state, after) in watch {
         let room = BATCH - i64::try_from(due.len()).unwrap_or(BATCH);
-        if room > 0 {
-            let since = now - span(after);
-            due.extend(payments::take_unwatched(pool, state, since, held_until, room).await?);
-        }
+        let since = now - span(after);
+        let more = payments::take_unwatched(pool, state, since, held_until, room.max(SHARE));
+        due.extend(more.await?);
     }
     exceptions::close_answered(pool, now).await?;
     let taken = due.len() as u64;

@@ -36,8 +36,8 @@ fn movement(id: &str, amount: i64, fee: i64, currency: &str) -> Movement {
 
 fn look(status: DisputeStatus, currency: &str, movements: Vec<Movement>) -> Look {
     Look {
-        began_at: now(),
         refunds: Vec::new(),
+        listed_at: now(),
         disputes: vec![SeenDispute {
             id: "dp_1".to_owned(),
             amount: 2500,
@@ -89,6 +89,25 @@ fn a_dispute_of_converted_money_takes_what_is_disputed_and_its_fee_waits_for_a_p
     let learned = file.learn(&mut payment, &won, true, now());
     assert_eq!((file.disputes[0].withdrawn, payment.disputed), (0, 0));
     assert_eq!(learned.posts.len(), 1);
+}
+
+#[test]
+fn a_lost_dispute_is_open_no_more_whatever_an_older_list_says_and_may_be_won_yet() {
+    let (mut file, mut payment) = (File::default(), payment());
+    let taken = movement("txn_1", -2500, 1500, "jpy");
+    let lost = look(DisputeStatus::Lost, "jpy", vec![taken.clone()]);
+    let learned = file.learn(&mut payment, &lost, true, now());
+    assert_eq!((learned.changes.len(), payment.disputed), (1, 2500));
+    for open in [DisputeStatus::NeedsResponse, DisputeStatus::UnderReview] {
+        let older = look(open, "jpy", vec![taken.clone()]);
+        let learned = file.learn(&mut payment, &older, true, now());
+        assert_eq!((learned.changes.len(), learned.disputes.len()), (0, 0));
+        assert_eq!((file.lost(), payment.disputed), (2500, 2500));
+    }
+    let back = movement("txn_2", 2500, 0, "jpy");
+    let won = look(DisputeStatus::Won, "jpy", vec![taken, back]);
+    file.learn(&mut payment, &won, true, now());
+    assert_eq!((file.lost(), payment.disputed), (0, 0));
 }
 
 #[test]

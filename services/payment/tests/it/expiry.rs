@@ -8,6 +8,7 @@ use common::{
     ids::UserId,
     money::{Currency, Money},
 };
+use futures::future::join_all;
 use reqwest::StatusCode;
 use serde_json::json;
 use testkit::{eventually, problem_code, publish};
@@ -58,6 +59,40 @@ async fn a_donor_who_paid_in_the_last_moment_has_paid() {
         (!world.ending(&gift).await.1).then_some(())
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_donor_whose_money_is_held_has_paid_in_time_whether_or_not_a_webhook_said_so() {
+    let world = World::start().await;
+    let silent = world.gift_of(2500, Capture::Manual, None);
+    let told = world.gift_of(2500, Capture::Manual, None);
+    let mut opened = Vec::new();
+    for gift in [&silent, &told] {
+        let open = world.open(gift).await;
+        world.psp.confirm(&open, "pm_card_visa").await;
+        opened.push(open);
+    }
+    world.lapse(&silent).await;
+    // The webhook comes when the payment was called off already, and before the provider was asked.
+    sqlx::query("update payments set ending = 'EXPIRY', ending_at = now() + interval '1 hour' where payment_id = $1")
+        .bind(told.payment_id.get())
+        .execute(&world.pool)
+        .await
+        .unwrap();
+    world.deliver(&told.authorized(&opened[1].intent)).await;
+    sqlx::query("update payments set ending_at = now() where payment_id = $1")
+        .bind(told.payment_id.get())
+        .execute(&world.pool)
+        .await
+        .unwrap();
+    for (gift, open) in [&silent, &told].into_iter().zip(&opened) {
+        world.until(gift, "AUTHORIZED").await;
+        eventually("nobody calls it off any more", async || {
+            (world.ending(gift).await == (None, false)).then_some(())
+        })
+        .await;
+        assert_eq!(world.psp.status(open).await, "requires_capture");
+    }
 }
 
 #[tokio::test]
@@ -208,4 +243,35 @@ async fn held_money_is_taken_an_hour_before_its_hold_runs_out_unless_its_campaig
         world.payment(&kept).await["captured"],
         json!({"amount": 2500, "currency": "USD"})
     );
+}
+
+#[tokio::test]
+async fn holds_that_run_out_in_the_same_moment_are_all_taken_by_one_round() {
+    let world = World::of(Plan {
+        resolve_every: Duration::from_secs(25),
+        ..Plan::default()
+    })
+    .await;
+    let gifts: Vec<Gift> = (0..48)
+        .map(|_| world.gift_of(2500, Capture::Manual, None))
+        .collect();
+    join_all(gifts.iter().map(async |gift| {
+        let open = world.open(gift).await;
+        world.psp.confirm(&open, "pm_card_visa").await;
+        world.deliver(&gift.authorized(&open.intent)).await;
+    }))
+    .await;
+    let due = "update payments set hold_due = now() where state = 'AUTHORIZED'";
+    let due = sqlx::query(due).execute(&world.pool).await.unwrap();
+    assert_eq!(due.rows_affected(), 48);
+    // A second round of as many as are dealt with at once, and a third, would come too late for this.
+    eventually("all of them are taken", async || {
+        let left: i64 =
+            sqlx::query_scalar("select count(*) from payments where state <> 'CAPTURED'")
+                .fetch_one(&world.pool)
+                .await
+                .unwrap();
+        (left == 0).then_some(())
+    })
+    .await;
 }

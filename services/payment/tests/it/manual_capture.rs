@@ -169,7 +169,7 @@ async fn only_held_money_is_taken_or_released_and_never_more_of_it() {
 #[tokio::test]
 async fn a_capture_without_an_answer_is_accepted_and_told_later_under_the_same_key() {
     let world = World::of(Plan {
-        timeout: Duration::from_millis(500),
+        timeout: Duration::from_secs(2),
         ..Plan::default()
     })
     .await;
@@ -206,7 +206,7 @@ async fn a_capture_without_an_answer_is_accepted_and_told_later_under_the_same_k
 async fn a_capture_is_told_under_its_key_whatever_has_become_of_the_payment_and_the_key_takes_no_other_body()
  {
     let world = World::of(Plan {
-        timeout: Duration::from_millis(500),
+        timeout: Duration::from_secs(2),
         ..Plan::default()
     })
     .await;
@@ -327,7 +327,7 @@ async fn a_crash_between_the_order_and_the_call_is_made_good() {
 async fn a_capture_that_is_never_answered_is_a_matter_for_a_person_until_it_is() {
     let line = Line::new().await;
     let world = World::of(Plan {
-        timeout: Duration::from_millis(200),
+        timeout: Duration::from_secs(2),
         resolve_after: Duration::from_millis(20),
         breaker_rest: Duration::from_millis(10),
         cadences: Cadences {

@@ -337,12 +337,12 @@ proptest! {
                     settled |= ours.payment.state == State::Completed;
                 }
                 Deed::Hear { ago } => {
-                    let (began_at, seen) = earlier(ago).unwrap_or((now, provider.clone()));
+                    let (listed_at, seen) = earlier(ago).unwrap_or((now, provider.clone()));
                     ours.notice(&seen, now);
                     if seen.captured == 0 {
                         continue;
                     }
-                    let look = Look { began_at, refunds: seen.refunds, disputes: seen.disputes, unread: Vec::new() };
+                    let look = Look { listed_at, refunds: seen.refunds, disputes: seen.disputes, unread: Vec::new() };
                     let learned = ours.file.learn(&mut ours.payment, &look, settled, now);
                     ours.take(&learned);
                 }

@@ -111,7 +111,7 @@ async fn a_refund_whose_event_beats_its_reply_is_one_row() {
 #[tokio::test]
 async fn no_second_refund_after_a_timeout() {
     let plan = Plan {
-        timeout: Duration::from_millis(300),
+        timeout: Duration::from_secs(2),
         ..soon()
     };
     let world = World::of(plan).await;
@@ -162,7 +162,7 @@ async fn a_call_that_is_older_than_the_providers_memory_is_never_made_again() {
 async fn a_refund_without_an_answer_becomes_a_matter_and_the_answer_closes_it() {
     let line = Line::new().await;
     let plan = Plan {
-        timeout: Duration::from_millis(300),
+        timeout: Duration::from_secs(2),
         breaker_rest: Duration::from_millis(100),
         cadences: Cadences {
             unknown_after: Duration::from_millis(100),

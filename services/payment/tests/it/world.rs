@@ -31,6 +31,8 @@ pub const SECRET_KEY: &str = "sk_test_ofTheseTests1";
 pub struct Plan {
     /// The time of day.
     pub clock: Clock,
+    /// How often is looked for what is due.
+    pub resolve_every: Duration,
     /// How long a call to the provider may take.
     pub timeout: Duration,
     /// How long the breaker stays open.
@@ -53,6 +55,7 @@ impl Default for Plan {
     fn default() -> Self {
         Self {
             clock: Clock::system(),
+            resolve_every: Duration::from_millis(50),
             timeout: Duration::from_secs(5),
             breaker_rest: Duration::from_secs(30),
             resolve_after: Duration::from_secs(10),
@@ -152,7 +155,7 @@ impl World {
                 timeout: plan.timeout,
                 breaker_rest: plan.breaker_rest,
             },
-            resolve_every: Duration::from_millis(50),
+            resolve_every: plan.resolve_every,
             resolve_after: plan.resolve_after,
             weigh_every: Duration::from_millis(50),
             cadences: plan.cadences,

@@ -164,6 +164,17 @@ pub async fn end_again(
     Ok(())
 }
 
+/// Takes back that a payment ran out of time.
+pub async fn came_in_time(executor: impl PgExecutor<'_>, id: PaymentId) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "update payments set ending = null, ending_at = null where payment_id = $1 and ending = 'EXPIRY'",
+    )
+    .bind(id.get())
+    .execute(executor)
+    .await?;
+    Ok(())
+}
+
 /// Lets a payment rest that a person has ended: nobody asks the provider about it by himself any more.
 pub async fn rest(executor: impl PgExecutor<'_>, id: PaymentId) -> Result<(), sqlx::Error> {
     sqlx::query("update payments set retry_at = null, ending_at = null where payment_id = $1")

@@ -4,7 +4,9 @@
 
 mod endings;
 
-pub use endings::{end, end_again, end_of, expire, hold_until, rest, take_endings, withdraw};
+pub use endings::{
+    came_in_time, end, end_again, end_of, expire, hold_until, rest, take_endings, withdraw,
+};
 
 use std::collections::{HashMap, HashSet};
 
