@@ -22,11 +22,19 @@ pub enum DeliveryStatus {
     Sent,
     /// The mail server will never take it.
     Failed,
+    /// The money went back before it was sent.
+    Withdrawn,
 }
 
 impl DeliveryStatus {
     /// Every status.
-    pub const ALL: [Self; 4] = [Self::Held, Self::Queued, Self::Sent, Self::Failed];
+    pub const ALL: [Self; 5] = [
+        Self::Held,
+        Self::Queued,
+        Self::Sent,
+        Self::Failed,
+        Self::Withdrawn,
+    ];
 
     /// The spelling in JSON and SQL.
     pub const fn as_str(self) -> &'static str {
@@ -35,6 +43,7 @@ impl DeliveryStatus {
             Self::Queued => "QUEUED",
             Self::Sent => "SENT",
             Self::Failed => "FAILED",
+            Self::Withdrawn => "WITHDRAWN",
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Which payments deserve thanks.
+//! Which payments deserve thanks, and which do not any more.
 
 use chrono::{DateTime, Utc};
 use common::{
@@ -30,4 +30,9 @@ pub fn due(
         traceparent: traceparent.map(str::to_owned),
         created_at: now,
     })
+}
+
+/// Whether all of a payment's money has gone back, so that thanks that nobody has sent yet would come too late.
+pub fn is_over(event: &PaymentEvent) -> bool {
+    event.captured > 0 && event.captured <= event.refunded
 }

@@ -64,7 +64,7 @@ pub struct Entry {
     pub amount: i64,
     /// Its currency.
     pub currency: String,
-    /// HELD, QUEUED, SENT or FAILED.
+    /// HELD, QUEUED, SENT, FAILED or WITHDRAWN.
     pub status: String,
     /// How many attempts there were.
     pub attempts: i32,
@@ -100,6 +100,30 @@ pub async fn queue(pool: &PgPool, due: &[NewDelivery]) -> Result<(), sqlx::Error
     .bind(due.iter().map(|delivery| delivery.currency).collect::<Vec<_>>())
     .bind(due.iter().map(|delivery| delivery.traceparent.as_deref()).collect::<Vec<_>>())
     .bind(due.iter().map(|delivery| delivery.created_at).collect::<Vec<_>>())
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
+/// Withdraws the mails of these payments that nobody has sent yet. They must be in order.
+pub async fn withdraw(pool: &PgPool, payments: &[Uuid]) -> Result<(), sqlx::Error> {
+    if payments.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "with due as (
+             select d.delivery_id
+             from unnest($1::uuid[]) with ordinality as gone (payment_id, n)
+             join deliveries d on d.kind = 'THANK_YOU' and d.payment_id = gone.payment_id
+             where d.status not in ('SENT', 'FAILED', 'WITHDRAWN')
+             order by n
+             for update of d
+         )
+         update deliveries d set status = 'WITHDRAWN', last_result = 'the money went back'
+         from due
+         where d.delivery_id = due.delivery_id",
+    )
+    .bind(payments)
     .execute(pool)
     .await?;
     Ok(())
@@ -170,7 +194,7 @@ pub async fn mark_for_retry(
 ) -> Result<(), sqlx::Error> {
     sqlx::query(
         "update deliveries set last_result = $3, next_attempt_at = $4
-         where delivery_id = $1 and attempts = $2 and status not in ('SENT', 'FAILED')",
+         where delivery_id = $1 and attempts = $2 and status not in ('SENT', 'FAILED', 'WITHDRAWN')",
     )
     .bind(claimed.delivery_id)
     .bind(claimed.attempts)
@@ -187,7 +211,7 @@ pub async fn mark_failed(
     delivery_id: Uuid,
     result: &str,
 ) -> Result<(), sqlx::Error> {
-    sqlx::query("update deliveries set status = 'FAILED', last_result = $2 where delivery_id = $1 and status <> 'SENT'")
+    sqlx::query("update deliveries set status = 'FAILED', last_result = $2 where delivery_id = $1 and status not in ('SENT', 'WITHDRAWN')")
         .bind(delivery_id)
         .bind(result)
         .execute(pool)

@@ -5,6 +5,7 @@ use common::{
     payment::State,
 };
 use notification::FeedLimits;
+use serde_json::Value;
 
 use crate::helpers::{Gift, TestApp, replica, usd};
 
@@ -133,6 +134,30 @@ async fn nobody_is_thanked_for_money_that_was_not_taken_or_went_back() {
         app.deliveries("").await["data"].as_array().unwrap().len(),
         1
     );
+}
+
+#[tokio::test]
+async fn a_mail_that_waited_until_its_money_went_back_is_not_sent() {
+    let app = TestApp::start().await;
+    let gift = Gift::new(usd(2500));
+    app.publish(&gift.campaign).await;
+    app.publish(&gift.captured()).await;
+    app.delivery(&gift, |found| found["status"] == "HELD").await;
+    let refunded = PaymentEvent {
+        refunded: 2500,
+        ..gift.at(PaymentKind::Refunded, State::Refunded, 2500)
+    };
+    app.publish(&refunded).await;
+    let withdrawn = |found: &Value| found["status"] == "WITHDRAWN";
+    app.delivery(&gift, withdrawn).await;
+    // What comes again calls for no other, and the contact that it waited for changes nothing.
+    app.publish(&gift.captured()).await;
+    app.publish(&gift.contact).await;
+    let last = app.gift(usd(100)).await;
+    app.delivery(&last, |found| found["status"] == "SENT").await;
+    let found = app.delivery(&gift, withdrawn).await;
+    assert_eq!(found["attempts"], 0);
+    assert_eq!(app.mailbox.wait_for(1).await[0].to, last.contact.email);
 }
 
 #[tokio::test]
