@@ -92,7 +92,7 @@ pub async fn run(config: Config, listener: TcpListener, life: Lifecycle) -> anyh
     let changed = Arc::new(Notify::new());
     kafka.ensure(&[topics::TOTALS.into()]).await;
     outbox::spawn_publisher("totals", &db, &kafka, &life);
-    workers::announce::spawn(&db, &changed, &life);
+    workers::announce::spawn(&db, &replies, &changed, &life);
     workers::refresh::spawn(&replies, &life);
     let app = App {
         idempotency: Idempotency::new(&db, &cache, &verifier),

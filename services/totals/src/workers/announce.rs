@@ -10,7 +10,7 @@ use common::outbox;
 use tokio::sync::Notify;
 use tracing::Instrument;
 
-use crate::{db::totals, domain::Totals};
+use crate::{db::totals, domain::Totals, replies::Replies};
 
 /// The least time between two announcements of a campaign, in milliseconds.
 const PAUSE_MS: f64 = 200.0;
@@ -18,11 +18,12 @@ const PAUSE_MS: f64 = 200.0;
 const LOOK: Duration = Duration::from_secs(1);
 
 /// Starts the worker; `changed` wakes it.
-pub(crate) fn spawn(db: &Db, changed: &Arc<Notify>, life: &Lifecycle) {
-    let (db, changed, running) = (db.clone(), changed.clone(), life.clone());
+pub(crate) fn spawn(db: &Db, replies: &Replies, changed: &Arc<Notify>, life: &Lifecycle) {
+    let (db, replies, changed) = (db.clone(), replies.clone(), changed.clone());
+    let running = life.clone();
     life.spawn("announce", async move {
         while !running.is_stopping() {
-            let wait = match next(&db).await {
+            let wait = match next(&db, &replies).await {
                 Ok(Some(next)) => next,
                 Ok(None) => {
                     tokio::select! {
@@ -47,7 +48,7 @@ pub(crate) fn spawn(db: &Db, changed: &Arc<Notify>, life: &Lifecycle) {
 }
 
 /// Announces what may be announced, and says when there is more; `None` when all is told.
-async fn next(db: &Db) -> Result<Option<Duration>, sqlx::Error> {
+async fn next(db: &Db, replies: &Replies) -> Result<Option<Duration>, sqlx::Error> {
     let Some(wait) = totals::next_announcement(db.pool(), PAUSE_MS).await? else {
         return Ok(None);
     };
@@ -55,16 +56,19 @@ async fn next(db: &Db) -> Result<Option<Duration>, sqlx::Error> {
         return Ok(Some(Duration::from_secs_f64(wait / 1000.0)));
     }
     let span = telemetry::span_from("announce totals", None);
-    announce(db).instrument(span).await?;
+    announce(db, replies).instrument(span).await?;
     Ok(Some(Duration::ZERO))
 }
 
 /// Tells of every campaign that has changed and was quiet for long enough.
-async fn announce(db: &Db) -> Result<(), sqlx::Error> {
+async fn announce(db: &Db, replies: &Replies) -> Result<(), sqlx::Error> {
     let mut tx = db.begin().await?;
     let due = totals::announce(&mut tx, PAUSE_MS).await?;
     let row = |totals: &Totals| outbox::Row::of(&totals.updated(), telemetry::traceparent());
     let rows: Vec<_> = due.iter().map(row).collect();
     outbox::insert_all(&mut tx, &rows).await?;
+    // Whoever changed them may have died before Redis had them. Before the commit, so that whoever dies here leaves them
+    // to be announced again.
+    replies.refresh(due).await;
     tx.commit().await
 }
