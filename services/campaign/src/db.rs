@@ -101,7 +101,8 @@ pub async fn advance(tx: &mut Tx, moved: &Campaign) -> Result<bool, sqlx::Error>
 }
 
 /// Writes campaigns as they were told last: those that are not there, and those that are older here. Story, category and
-/// zone are not told: a campaign that is not there gets its title for a story. Gives how many were written.
+/// zone are not told: a campaign that is not there gets its title for a story. Nor is why it was stopped, and a reason that
+/// was for the organiser alone must not be shown for another stop. Gives how many were written.
 pub async fn put_back(pool: &PgPool, told: &[CampaignState]) -> Result<u64, sqlx::Error> {
     let written = sqlx::query(
         "insert into campaigns (campaign_id, organiser_id, title, story, category, goal_minor, currency,
@@ -114,7 +115,7 @@ pub async fn put_back(pool: &PgPool, told: &[CampaignState]) -> Result<u64, sqlx
                        version, at)
          order by campaign_id
          on conflict (campaign_id) do update
-         set status = excluded.status, version = excluded.version, updated_at = excluded.updated_at
+         set status = excluded.status, version = excluded.version, updated_at = excluded.updated_at, stop_reason = null
          where campaigns.version < excluded.version",
     )
     .bind(told.iter().map(|told| told.campaign_id.get()).collect::<Vec<_>>())

@@ -32,13 +32,7 @@ impl App {
         let database = Database::create("campaign", &MIGRATOR).await;
         let clock = Clock::fixed(at(NOON));
         let kafka = testkit::kafka();
-        let config = Config {
-            db: database.config(),
-            cache: testkit::cache(),
-            kafka: kafka.clone(),
-            jwt_public_keys: testkit::public_keys(),
-            clock: clock.clone(),
-        };
+        let config = config(&database, &kafka, &clock);
         let service = testkit::serve(|listener, life| campaign::run(config, listener, life)).await;
         let admin_id = UserId::new();
         let admin = token(admin_id, Role::Admin, &clock);
@@ -126,6 +120,16 @@ impl App {
             other => panic!("nobody counts {other}"),
         };
         count.fetch_one(&pool).await.unwrap()
+    }
+}
+
+pub fn config(database: &Database, kafka: &kafka::Config, clock: &Clock) -> Config {
+    Config {
+        db: database.config(),
+        cache: testkit::cache(),
+        kafka: kafka.clone(),
+        jwt_public_keys: testkit::public_keys(),
+        clock: clock.clone(),
     }
 }
 

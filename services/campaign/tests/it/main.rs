@@ -7,5 +7,6 @@ mod events;
 mod helpers;
 mod list;
 mod moves;
+mod recovery;
 mod surface;
 mod visibility;
