@@ -30,7 +30,7 @@ pub const WINDOW: Duration = Duration::minutes(10);
 
 /// A gift of a donor who can be known again.
 pub struct KnownGift {
-    /// The gift; its donor is known by its account, by the pledge that it comes after, or by both.
+    /// The gift; its donor is known by its account, by its first pledge, or by both.
     pub gift: Gift,
     /// The confirmation that came with it.
     pub confirm: Option<String>,
@@ -54,7 +54,7 @@ pub struct Twins {
 type Likeness = (Uuid, CampaignId, i64);
 
 impl KnownGift {
-    /// Under whom the donor is known: account, earlier pledge.
+    /// Under whom the donor is known: account, first pledge.
     fn donors(&self) -> [Option<Uuid>; 2] {
         let account = self.gift.pledge.giver.donor_id.map(UserId::get);
         [account, self.gift.after.map(PledgeId::get)]

@@ -56,14 +56,16 @@ const UNKNOWN: &str = "
 /// by then. Of two that were both not confirmed, one came second, whatever their clocks say.
 const UNASKED: &str = "
     with unconfirmed as (
-        select p.pledge_id, p.campaign_id, p.amount_minor, p.created_at, j.after
+        select p.pledge_id, p.campaign_id, p.amount_minor, p.created_at,
+               coalesce(k.given_after, k.pledge_id) as first
         from acknowledged j join pledge.pledges p on p.pledge_id = j.pledge_id
-        where j.kind = 'pledge' and j.after is not null
+        join pledge.pledges k on k.pledge_id = j.after
+        where j.kind = 'pledge'
     )
     select u.pledge_id::text
     from unconfirmed u
     join pledge.pledges e
-      on (e.pledge_id = u.after or e.given_after = u.after) and e.pledge_id <> u.pledge_id
+      on (e.pledge_id = u.first or e.given_after = u.first) and e.pledge_id <> u.pledge_id
      and (e.campaign_id, e.amount_minor) = (u.campaign_id, u.amount_minor)
     where abs(extract(epoch from u.created_at - e.created_at)) < 600
       and (e.created_at < u.created_at or e.pledge_id in (select pledge_id from unconfirmed))

@@ -110,7 +110,7 @@ const CONTAINED: &str = "
                d.pledge_version > 0
                    and (d.visibility, d.public_name, d.message)
                        is distinct from
-                       (l.visibility, case when l.visibility <> 'ANONYMOUS' then l.public_name end, l.message)
+                       (l.visibility, l.public_name, l.message)
                    as is_not_as_chosen
         from (select *, tip_minor + covered_fee_minor as extras, refunded_minor + disputed_minor as gone
               from payment.payments) p

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use chassis::db::Db;
 use chrono::{DateTime, Utc};
 use common::ids::{CampaignId, PledgeId};
 use sqlx::PgConnection;
@@ -13,7 +14,7 @@ pub struct Sought {
     pub own: Uuid,
     /// Who gives: the account.
     pub account: Option<Uuid>,
-    /// Who gives: the pledge whose guest token came with the gift.
+    /// Who gives: the first pledge of the guest, by a token that came with the gift.
     pub after: Option<Uuid>,
     /// What for.
     pub campaign: Uuid,
@@ -21,6 +22,17 @@ pub struct Sought {
     pub amount_minor: i64,
     /// How long ago at most.
     pub since: DateTime<Utc>,
+}
+
+/// The first pledge of the guest who made this one: whichever token a guest shows, it is the same guest.
+pub async fn first_of(db: &Db, pledge: PledgeId) -> Result<PledgeId, sqlx::Error> {
+    let first: Option<Uuid> = sqlx::query_scalar(
+        "select coalesce(given_after, pledge_id) from pledges where pledge_id = $1",
+    )
+    .bind(pledge.get())
+    .fetch_optional(db.pool())
+    .await?;
+    Ok(first.map_or(pledge, Into::into))
 }
 
 /// Locks donor, campaign and amount of each gift until the transaction ends, in one order for everybody.

@@ -159,11 +159,7 @@ impl Pledge {
             cancel_requested_at: self.cancel_requested_at,
             capture: self.capture,
             visibility: self.visibility,
-            public_name: self
-                .giver
-                .name
-                .clone()
-                .filter(|_| self.visibility != Visibility::Anonymous),
+            public_name: self.giver.name.clone(),
             message: self.message.clone(),
             status: self.status,
             claim: None,
@@ -249,10 +245,13 @@ impl Wish {
         if self.amount.minor.saturating_add(self.extras.sum()) > MAXIMUM {
             return Err(Refusal::ChargeOutOfRange);
         }
+        let name = giver
+            .name
+            .filter(|_| self.visibility != Visibility::Anonymous);
         Ok(Pledge {
             id: PledgeId::new(),
             campaign_id: self.campaign_id,
-            giver,
+            giver: Giver { name, ..giver },
             amount: self.amount,
             extras: self.extras,
             capture: campaign.capture,

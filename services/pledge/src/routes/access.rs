@@ -1,5 +1,5 @@
-//! Who may see a pledge: whoever has its guest token, its donor's account, and admins. To everybody else it does not
-//! exist.
+//! Who may see a pledge: whoever has its guest token, its donor's account, who runs its campaign, and admins. To
+//! everybody else it does not exist.
 
 use common::{auth::Caller, ids::PledgeId};
 use http::HeaderMap;
@@ -29,8 +29,15 @@ pub(super) async fn visible(
     headers: &HeaderMap,
     id: PledgeId,
 ) -> Result<Pledge, Error> {
-    db::pledges::find(&app.db, id)
+    let pledge = db::pledges::find(&app.db, id)
         .await?
-        .filter(|pledge| caller.is_admin() || is_donor(app, caller, headers, pledge))
-        .ok_or(Error::NotFound)
+        .ok_or(Error::NotFound)?;
+    if caller.is_admin() || is_donor(app, caller, headers, &pledge) {
+        return Ok(pledge);
+    }
+    let identity = caller.identity().ok_or(Error::NotFound)?;
+    match db::campaigns::organiser(&app.db, pledge.campaign_id).await? {
+        Some(organiser) if organiser == identity.user_id => Ok(pledge),
+        _ => Err(Error::NotFound),
+    }
 }

@@ -107,7 +107,10 @@ pub async fn create(
 }
 
 /// Writes a gift; where its donor can be known again, only if it is no twin of an earlier one.
-async fn commit(app: &App, gift: Gift, confirm: Option<String>) -> Result<Outcome, Error> {
+async fn commit(app: &App, mut gift: Gift, confirm: Option<String>) -> Result<Outcome, Error> {
+    if let Some(known) = gift.after {
+        gift.after = Some(db::twins::first_of(&app.db, known).await?);
+    }
     if gift.pledge.giver.donor_id.is_none() && gift.after.is_none() {
         return Ok(app.gifts.commit(gift).await?);
     }

@@ -63,7 +63,7 @@ impl From<&Receipt> for ReceiptView {
 /// Shows the receipt of a pledge to whoever may see the pledge; 409 `not_captured` before its money is taken.
 ///
 /// Where money of an earlier try came late and went back, and a later try paid, it is the receipt of the later.
-#[utoipa::path(get, path = "/api/pledges/{id}/receipt", tag = "pledges", operation_id = "pledge_receipt", security(("guest" = []), ("bearer" = ["OWNER"]), ("bearer" = ["ADMIN"])),
+#[utoipa::path(get, path = "/api/pledges/{id}/receipt", tag = "pledges", operation_id = "pledge_receipt", security(("guest" = []), ("bearer" = ["OWNER"]), ("bearer" = ["ORGANISER"]), ("bearer" = ["ADMIN"])),
     params(("id" = String, Path), ("X-Guest-Token" = Option<String>, Header, description = "as the pledge's creation gave it")),
     responses((status = 200, body = ReceiptView), Refusals))]
 pub async fn receipt(

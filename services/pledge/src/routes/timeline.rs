@@ -10,7 +10,7 @@ use crate::{App, db, domain::timeline::Timeline, error::Error};
 
 /// Tells what happened to the money of a pledge, step by step, to whoever may see the pledge. An amount is of the
 /// whole charge: the gift with what was added to it.
-#[utoipa::path(get, path = "/api/pledges/{id}/timeline", tag = "pledges", operation_id = "pledge_timeline", security(("guest" = []), ("bearer" = ["OWNER"]), ("bearer" = ["ADMIN"])),
+#[utoipa::path(get, path = "/api/pledges/{id}/timeline", tag = "pledges", operation_id = "pledge_timeline", security(("guest" = []), ("bearer" = ["OWNER"]), ("bearer" = ["ORGANISER"]), ("bearer" = ["ADMIN"])),
     params(("id" = String, Path), ("X-Guest-Token" = Option<String>, Header, description = "as the pledge's creation gave it")),
     responses((status = 200, body = Timeline), Problems))]
 pub async fn timeline(

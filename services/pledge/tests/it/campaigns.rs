@@ -1,10 +1,12 @@
 //! What is remembered of campaigns, and what is not.
 
 use common::{
+    auth::Role,
     events::{CampaignKind, CampaignStatus},
-    ids::CampaignId,
+    ids::{CampaignId, UserId},
 };
 use http::StatusCode;
+use testkit::eventually;
 
 use crate::helpers::{Service, config, key, problem};
 
@@ -48,4 +50,38 @@ async fn a_campaign_that_opens_takes_gifts_at_once_on_a_replica_that_did_not_hea
     for reply in both().await {
         assert_eq!(reply.status(), StatusCode::CREATED);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_runs_a_campaign_sees_its_gifts_and_nobody_elses() {
+    let service = Service::start().await;
+    let made = service.made(&service.body()).await;
+    let seen_by = async |user: UserId| {
+        let mut statuses = Vec::new();
+        for page in ["", "/timeline", "/receipt"] {
+            let url = service
+                .running
+                .at(&format!("/api/pledges/{}{page}", made.id));
+            let get = service.running.client.get(url);
+            let get = get.bearer_auth(testkit::user_token(user, Role::Donor));
+            statuses.push(get.send().await.expect("an answer").status().as_u16());
+        }
+        statuses
+    };
+    // The money has not been taken, so there is no receipt to see.
+    let organiser = service.campaign.organiser_id;
+    assert_eq!(seen_by(organiser).await, [200, 200, 409]);
+    assert_eq!(seen_by(UserId::new()).await, [404; 3]);
+    // A campaign that was heard of before its organiser was kept is heard of again.
+    let pool = service.database.pool();
+    sqlx::query("update campaigns set organiser_id = null")
+        .execute(&pool)
+        .await
+        .expect("a row as it was");
+    assert_eq!(seen_by(organiser).await, [404; 3]);
+    testkit::publish(&service.kafka, &service.campaign).await;
+    eventually("the organiser is known", async || {
+        (seen_by(organiser).await == [200, 200, 409]).then_some(())
+    })
+    .await;
 }

@@ -57,6 +57,23 @@ async fn a_pledge_gives_all_that_is_needed_to_pay() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_name_of_whoever_gives_without_one_is_not_kept() {
+    let service = Service::start().await;
+    for (visibility, kept) in [("ANONYMOUS", None), ("PUBLIC", Some("Ada"))] {
+        let mut body = service.body();
+        body["visibility"] = visibility.into();
+        let made = service.made(&body).await;
+        let name: Option<String> =
+            sqlx::query_scalar("select public_name from pledges where pledge_id = $1")
+                .bind(made.id.get())
+                .fetch_one(&service.database.pool())
+                .await
+                .expect("the row");
+        assert_eq!(name.as_deref(), kept);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_hundred_parallel_posts_with_one_key_make_one_pledge_and_one_reply() {
     let service = Service::start().await;
     let (key, body) = (key(), service.body());

@@ -149,6 +149,24 @@ async fn a_guest_is_known_by_the_token_of_the_earlier_pledge_and_asked_likewise(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_guest_with_several_tokens_is_one_guest_and_a_confirmation_lets_one_pass() {
+    let service = Service::start().await;
+    let body = service.body();
+    let first = service.made(&body).await;
+    let by_first = Known::Guest(first.token.clone());
+    let confirm = by_first.is_asked(&service, &body, first.id).await;
+    let second = by_first.gives(&service, &confirmed(&body, &confirm)).await;
+    let by_second = Known::Guest(second.token.clone());
+    let confirm = by_second.is_asked(&service, &body, second.id).await;
+    let third = by_second.gives(&service, &confirmed(&body, &confirm)).await;
+    // The same confirmation again, by the older token: another gift has come since.
+    by_first
+        .is_asked(&service, &confirmed(&body, &confirm), third.id)
+        .await;
+    assert_eq!(service.count().await, 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_guest_who_logs_in_is_known_by_either() {
     let service = Service::start().await;
     let body = service.body();
