@@ -20,9 +20,10 @@ pub fn due(
 ) -> Option<NewDelivery> {
     let taken = matches!(event.state, State::Captured | State::Completed)
         || event.kind == PaymentKind::LateCaptured;
-    (taken && event.captured > event.refunded).then(|| NewDelivery {
+    (taken && kept(event) > 0).then(|| NewDelivery {
         delivery_id: Uuid::now_v7(),
         payment_id: event.payment_id.get(),
+        payment_version: event.version,
         campaign_id: event.campaign_id.get(),
         contact_id: event.contact_id.get(),
         amount: event.captured,
@@ -32,7 +33,12 @@ pub fn due(
     })
 }
 
-/// Whether all of a payment's money has gone back, so that thanks that nobody has sent yet would come too late.
+/// Whether nothing is left of a payment's money, so that thanks that nobody has sent yet would come too late.
 pub fn is_over(event: &PaymentEvent) -> bool {
-    event.captured > 0 && event.captured <= event.refunded
+    event.captured > 0 && kept(event) <= 0
+}
+
+/// What refunds and lost disputes have left, in minor units.
+fn kept(event: &PaymentEvent) -> i64 {
+    event.captured - event.refunded - event.disputed
 }

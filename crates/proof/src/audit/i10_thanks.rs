@@ -59,7 +59,8 @@ pub(super) async fn examine(bench: &mut Bench, mailbox: Option<Mailbox>) -> Resu
 const OWED: &str = "
     with found as (
         select coalesce(p.payment_id, d.payment_id, r.payment_id) as payment_id,
-               p.captured_minor > p.refunded_minor and d.payment_id is null as is_unthanked,
+               p.captured_minor > p.refunded_minor + p.disputed_minor
+                   and (d.payment_id is null or d.status = 'WITHDRAWN') as is_unthanked,
                d.payment_id is not null and coalesce(p.captured_minor, 0) = 0 as is_undue,
                d.contact_id <> p.contact_id or d.campaign_id <> p.campaign_id as is_astray,
                d.status = 'QUEUED' as is_unsent,

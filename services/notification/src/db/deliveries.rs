@@ -10,6 +10,8 @@ pub struct NewDelivery {
     pub delivery_id: Uuid,
     /// For which payment.
     pub payment_id: Uuid,
+    /// The version of the snapshot that calls for it.
+    pub payment_version: i64,
     /// For which campaign.
     pub campaign_id: Uuid,
     /// To whom.
@@ -78,19 +80,24 @@ pub struct Entry {
     pub sent_at: Option<DateTime<Utc>>,
 }
 
-/// Queues thank-yous, except those whose payment has one. They must be in payment order.
+/// Queues thank-yous, except those whose payment has one that was not withdrawn before. They must be in payment order,
+/// one for a payment.
 pub async fn queue(pool: &PgPool, due: &[NewDelivery]) -> Result<(), sqlx::Error> {
     if due.is_empty() {
         return Ok(());
     }
     sqlx::query(
         "insert into deliveries (delivery_id, kind, payment_id, campaign_id, contact_id, amount, currency, traceparent,
-                                 status, attempts, next_attempt_at, created_at)
+                                 status, attempts, next_attempt_at, created_at, payment_version)
          select delivery_id, 'THANK_YOU', payment_id, campaign_id, contact_id, amount, currency, traceparent,
-                'QUEUED', 0, created_at, created_at
-         from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::bigint[], $6::text[], $7::text[], $8::timestamptz[])
-              as d (delivery_id, payment_id, campaign_id, contact_id, amount, currency, traceparent, created_at)
-         on conflict on constraint deliveries_kind_payment_id_unique do nothing",
+                'QUEUED', 0, created_at, created_at, payment_version
+         from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::bigint[], $6::text[], $7::text[],
+                     $8::timestamptz[], $9::bigint[])
+              as d (delivery_id, payment_id, campaign_id, contact_id, amount, currency, traceparent, created_at,
+                    payment_version)
+         on conflict on constraint deliveries_kind_payment_id_unique do update
+         set status = 'QUEUED', next_attempt_at = excluded.next_attempt_at, payment_version = excluded.payment_version
+         where deliveries.status = 'WITHDRAWN' and deliveries.payment_version < excluded.payment_version",
     )
     .bind(due.iter().map(|delivery| delivery.delivery_id).collect::<Vec<_>>())
     .bind(due.iter().map(|delivery| delivery.payment_id).collect::<Vec<_>>())
@@ -100,30 +107,35 @@ pub async fn queue(pool: &PgPool, due: &[NewDelivery]) -> Result<(), sqlx::Error
     .bind(due.iter().map(|delivery| delivery.currency).collect::<Vec<_>>())
     .bind(due.iter().map(|delivery| delivery.traceparent.as_deref()).collect::<Vec<_>>())
     .bind(due.iter().map(|delivery| delivery.created_at).collect::<Vec<_>>())
+    .bind(due.iter().map(|delivery| delivery.payment_version).collect::<Vec<_>>())
     .execute(pool)
     .await?;
     Ok(())
 }
 
-/// Withdraws the mails of these payments that nobody has sent yet. They must be in order.
-pub async fn withdraw(pool: &PgPool, payments: &[Uuid]) -> Result<(), sqlx::Error> {
-    if payments.is_empty() {
+/// Withdraws the mails of these payments that nobody has sent yet, by the versions of the snapshots that say so. They must
+/// be in payment order.
+pub async fn withdraw(pool: &PgPool, over: &[(Uuid, i64)]) -> Result<(), sqlx::Error> {
+    if over.is_empty() {
         return Ok(());
     }
+    let (payments, versions): (Vec<_>, Vec<_>) = over.iter().copied().unzip();
     sqlx::query(
         "with due as (
-             select d.delivery_id
-             from unnest($1::uuid[]) with ordinality as gone (payment_id, n)
+             select d.delivery_id, gone.version
+             from unnest($1::uuid[], $2::bigint[]) with ordinality as gone (payment_id, version, n)
              join deliveries d on d.kind = 'THANK_YOU' and d.payment_id = gone.payment_id
-             where d.status not in ('SENT', 'FAILED', 'WITHDRAWN')
+             where d.status not in ('SENT', 'FAILED', 'WITHDRAWN') and d.payment_version < gone.version
              order by n
              for update of d
          )
-         update deliveries d set status = 'WITHDRAWN', last_result = 'the money went back'
+         update deliveries d
+         set status = 'WITHDRAWN', last_result = 'the money went back', payment_version = due.version
          from due
          where d.delivery_id = due.delivery_id",
     )
     .bind(payments)
+    .bind(versions)
     .execute(pool)
     .await?;
     Ok(())
