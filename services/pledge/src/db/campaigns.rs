@@ -66,7 +66,8 @@ pub async fn project(db: &Db, states: &[CampaignState]) -> Result<(), sqlx::Erro
          set organiser_id = excluded.organiser_id, status = excluded.status, currency = excluded.currency,
              minimum_minor = excluded.minimum_minor, ends_at = excluded.ends_at, capture = excluded.capture,
              version = excluded.version
-         where campaigns.version < excluded.version or campaigns.organiser_id is null",
+         where campaigns.version < excluded.version
+            or campaigns.version = excluded.version and campaigns.organiser_id is null",
     )
     .bind(states.iter().map(|state| state.campaign_id.get()).collect::<Vec<_>>())
     .bind(states.iter().map(|state| state.organiser_id.get()).collect::<Vec<_>>())

@@ -72,16 +72,25 @@ async fn whoever_runs_a_campaign_sees_its_gifts_and_nobody_elses() {
     let organiser = service.campaign.organiser_id;
     assert_eq!(seen_by(organiser).await, [200, 200, 409]);
     assert_eq!(seen_by(UserId::new()).await, [404; 3]);
-    // A campaign that was heard of before its organiser was kept is heard of again.
+    // A campaign that was heard of before its organiser was kept is heard of again; what is older decides nothing.
     let pool = service.database.pool();
     sqlx::query("update campaigns set organiser_id = null")
         .execute(&pool)
         .await
         .expect("a row as it was");
     assert_eq!(seen_by(organiser).await, [404; 3]);
+    let mut older = service.campaign.clone();
+    older.version -= 1;
+    older.status = CampaignStatus::Cancelled;
+    testkit::publish(&service.kafka, &older).await;
     testkit::publish(&service.kafka, &service.campaign).await;
     eventually("the organiser is known", async || {
         (seen_by(organiser).await == [200, 200, 409]).then_some(())
     })
     .await;
+    let stands: String = sqlx::query_scalar("select status from campaigns")
+        .fetch_one(&pool)
+        .await
+        .expect("the row");
+    assert_eq!(stands, service.campaign.status.as_str());
 }
