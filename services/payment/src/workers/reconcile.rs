@@ -21,9 +21,9 @@ use crate::{
     unanswered::{self, Unanswered},
 };
 
-/// How many payments one round takes.
+/// How many payments one round takes, beside the shares of those of which nothing was heard.
 const BATCH: i64 = 64;
-/// How many payments of which nothing was heard it takes at least, however many others are due.
+/// How many of these it takes of each state, however many others are due.
 const SHARE: i64 = 16;
 /// How many of them are asked about at once.
 const AT_ONCE: usize = 16;

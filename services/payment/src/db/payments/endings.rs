@@ -164,10 +164,11 @@ pub async fn end_again(
     Ok(())
 }
 
-/// Takes back that a payment ran out of time.
+/// Takes back that a payment ran out of time. Whoever calls it off next makes another call: one may have been made.
 pub async fn came_in_time(executor: impl PgExecutor<'_>, id: PaymentId) -> Result<(), sqlx::Error> {
     sqlx::query(
-        "update payments set ending = null, ending_at = null where payment_id = $1 and ending = 'EXPIRY'",
+        "update payments set ending = null, ending_at = null, ending_tries = ending_tries + 1
+         where payment_id = $1 and ending = 'EXPIRY'",
     )
     .bind(id.get())
     .execute(executor)
