@@ -101,7 +101,7 @@ async fn a_refused_connection_is_a_miss_at_once() {
         cache.put("key", b"value", MINUTE).await;
     }
     assert!(
-        began.elapsed() < Duration::from_millis(1500),
+        began.elapsed() < Duration::from_millis(500),
         "{:?}",
         began.elapsed()
     );
@@ -116,18 +116,17 @@ async fn a_silent_server_costs_fifty_milliseconds_three_times_and_no_more() {
         let began = Instant::now();
         assert_eq!(cache.get("key").await, None);
         assert!(
-            began.elapsed() < Duration::from_secs(1),
+            began.elapsed() < Duration::from_millis(100),
             "attempt {attempt}: {:?}",
             began.elapsed()
         );
     }
-    // Were each of them asked, it would take fifty seconds.
     let began = Instant::now();
     for _ in 0..1000 {
         assert_eq!(cache.get("key").await, None);
     }
     assert!(
-        began.elapsed() < Duration::from_secs(5),
+        began.elapsed() < Duration::from_millis(100),
         "{:?}",
         began.elapsed()
     );

@@ -63,28 +63,26 @@ impl File {
             dispute.fee += movement.fee;
             learned.posts.extend(posts(payment, movement));
         }
+        let told = (
+            seen.status,
+            seen.evidence_due,
+            seen.submissions,
+            seen.amount,
+        );
         let held = (
             dispute.status,
             dispute.evidence_due,
             dispute.submissions,
             dispute.amount.minor,
         );
-        let told = if dispute.status.may_become(seen.status) {
-            (
-                seen.status,
-                seen.evidence_due,
-                seen.submissions,
-                seen.amount,
-            )
-        } else {
-            held
-        };
-        changed |= told != held;
+        if told != held && dispute.status.may_become(seen.status) {
+            changed = true;
+            (dispute.status, dispute.evidence_due, dispute.submissions) = (told.0, told.1, told.2);
+            dispute.amount.minor = seen.amount;
+        }
         if !changed {
             return;
         }
-        (dispute.status, dispute.evidence_due, dispute.submissions) = (told.0, told.1, told.2);
-        dispute.amount.minor = told.3;
         dispute.updated_at = now;
         if dispute.status.waits_for_us() {
             learned.opened.push(Exception {
