@@ -11,8 +11,7 @@ use uuid::Uuid;
 
 use crate::{
     bank::admin,
-    reconcile::brisk,
-    world::{Plan, World},
+    world::{Plan, World, brisk},
 };
 
 async fn with_webhooks() -> World {

@@ -11,8 +11,8 @@ use testkit::{eventually, problem_code, user_token};
 use crate::{
     desk::Desk,
     outage::Line,
-    reconcile::{brisk, open_matter, until_closed},
-    world::{Gift, Open, Plan, World},
+    reconcile::{open_matter, until_closed},
+    world::{Gift, Open, Plan, World, brisk},
 };
 
 async fn held(world: &World) -> (Gift, Open) {

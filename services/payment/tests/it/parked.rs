@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use testkit::eventually;
 
 use crate::{
-    reconcile::{brisk, matters_amount, open_matter},
-    world::{Gift, Plan, World},
+    reconcile::{matters_amount, open_matter},
+    world::{Gift, Plan, World, brisk},
 };
 
 /// Nobody but those who judge what is parked looks at a payment: not the reconciler, and the provider's lists are read

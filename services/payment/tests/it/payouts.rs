@@ -11,9 +11,9 @@ use uuid::Uuid;
 
 use crate::{
     bank::Paid,
-    reconcile::{brisk, matters_amount, open_matter},
+    reconcile::{matters_amount, open_matter},
     telling::Ear,
-    world::{Gift, Plan, SECRET_KEY, World},
+    world::{Gift, Plan, SECRET_KEY, World, brisk},
 };
 
 const PATH: &str = "/api/admin/reconciliation/runs";

@@ -1,25 +1,10 @@
 //! The provider is asked about what it has not told: with webhooks off for ever every payment reaches its true state.
 
-use std::time::Duration;
-
 use common::{events::Capture, payment::State};
-use payment::Cadences;
 use serde_json::{Value, json};
 use testkit::eventually;
 
 use crate::world::{Gift, Open, Plan, World};
-
-/// Everything happens at once.
-pub fn brisk() -> Cadences {
-    Cadences {
-        reconcile_after: Duration::from_millis(200),
-        settle_after: Duration::from_millis(200),
-        parked_after: Duration::from_millis(100),
-        sweep_every: Duration::from_millis(200),
-        psp_rate: 10_000,
-        ..Cadences::default()
-    }
-}
 
 async fn quiet_world() -> World {
     World::of(Plan::brisk()).await

@@ -13,10 +13,7 @@ use serde_json::{Value, json};
 use testkit::eventually;
 use tokio::net::TcpListener;
 
-use crate::{
-    reconcile::brisk,
-    world::{Gift, Plan, Table, World},
-};
+use crate::world::{Gift, Plan, Table, World, brisk};
 
 /// Nobody looks at payments: only the lists are read.
 async fn world(webhooks: bool) -> World {

@@ -9,8 +9,8 @@ use serde_json::json;
 use testkit::{eventually, problem_code};
 
 use crate::{
-    reconcile::{brisk, faults, open_matter, until_closed},
-    world::{Gift, Plan, World},
+    reconcile::{faults, open_matter, until_closed},
+    world::{Gift, Plan, World, brisk},
 };
 
 fn plan() -> Plan {

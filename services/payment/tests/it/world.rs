@@ -21,8 +21,6 @@ use testkit::{Database, Running, eventually};
 use tokio::net::{TcpListener, TcpSocket};
 use uuid::Uuid;
 
-use crate::reconcile::brisk;
-
 pub const WEBHOOK: &str = "/api/webhooks/psp/stripe";
 pub const WEBHOOK_SECRET: &str = "whsec_of_these_tests";
 pub const SECRET_KEY: &str = "sk_test_ofTheseTests1";
@@ -77,6 +75,18 @@ impl Plan {
             available_after: Duration::from_secs(1),
             ..Self::default()
         }
+    }
+}
+
+/// Everything happens at once.
+pub fn brisk() -> Cadences {
+    Cadences {
+        reconcile_after: Duration::from_millis(200),
+        settle_after: Duration::from_millis(200),
+        parked_after: Duration::from_millis(100),
+        sweep_every: Duration::from_millis(200),
+        psp_rate: 10_000,
+        ..Cadences::default()
     }
 }
 
